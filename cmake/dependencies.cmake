@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every outside library, all from Debian 12 (docs/adr/0001). scripts/setup.sh installs them.
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(CURL REQUIRED)
+find_package(prometheus-cpp CONFIG QUIET)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
+pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
+if(DEEPWELL_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
