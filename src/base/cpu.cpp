@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/cpu.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <set>
+#include <sstream>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace deepwell {
+namespace {
+
+// The whole file, or nothing. These files are one line; the limit guards against being fed something else.
+std::optional<std::string> read_small_file(const std::string& path) {
+  std::ifstream in(path);
+  if (!in) return std::nullopt;
+  std::string text(4096, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  return text;
+}
+
+// The CPUs of the affinity mask. The mask grows until the kernel accepts it: machines beyond 1024 CPUs exist.
+std::vector<int> allowed_cpus() {
+  for (int cpus = CPU_SETSIZE; cpus <= (1 << 20); cpus *= 2) {
+    const std::size_t bytes = CPU_ALLOC_SIZE(cpus);
+    std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> set(CPU_ALLOC(cpus), [](cpu_set_t* s) { CPU_FREE(s); });
+    CPU_ZERO_S(bytes, set.get());
+    if (sched_getaffinity(0, bytes, set.get()) == 0) {
+      std::vector<int> allowed;
+      for (int cpu = 0; cpu < cpus; ++cpu)
+        if (CPU_ISSET_S(static_cast<std::size_t>(cpu), bytes, set.get())) allowed.push_back(cpu);
+      return allowed;
+    }
+    if (errno != EINVAL) break;
+  }
+  return {0};
+}
+
+// Where this process's cgroup lies below the mount: "/user.slice/x" in a line "0::/user.slice/x" (version 2)
+// or "4:cpu,cpuacct:/x" (version 1).
+std::string cgroup_path(std::string_view controller) {
+  std::ifstream in("/proc/self/cgroup");
+  for (std::string line; std::getline(in, line);) {
+    const std::size_t first = line.find(':');
+    const std::size_t second = first == std::string::npos ? first : line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string names = "," + line.substr(first + 1, second - first - 1) + ",";
+    const bool match =
+        controller.empty() ? names == ",," : names.find(fmt::format(",{},", controller)) != std::string::npos;
+    if (match) return line.substr(second + 1);
+  }
+  return "/";
+}
+
+// Calls `quota_in(folder)` for the cgroup's folder and every parent up to `mount`; the smallest answer.
+template <class QuotaIn>
+std::optional<double> smallest_on_the_way_up(const std::string& mount, std::string path, QuotaIn quota_in) {
+  std::optional<double> smallest;
+  while (true) {
+    if (const auto quota = quota_in(mount + path); quota && (!smallest || *quota < *smallest))
+      smallest = quota;
+    if (path.empty()) return smallest;
+    path.resize(path.find_last_of('/') == std::string::npos ? 0 : path.find_last_of('/'));
+  }
+}
+
+bool cpu_has_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
+
+bool cpu_has_avx512() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512vnni");
+}
+
+}  // namespace
+
+std::string_view isa_name(Isa isa) {
+  switch (isa) {
+    case Isa::kScalar:
+      return "scalar";
+    case Isa::kAvx2:
+      return "avx2";
+    case Isa::kAvx512:
+      return "avx512";
+  }
+  return "unknown";
+}
+
+std::optional<Isa> isa_from_name(std::string_view name) {
+  for (const Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512})
+    if (isa_name(isa) == name) return isa;
+  return std::nullopt;
+}
+
+// The builtins read CPUID and XGETBV: a feature the operating system does not save counts as absent.
+Isa cpu_isa() {
+  static const Isa isa = [] {
+    __builtin_cpu_init();
+    if (!cpu_has_avx2()) return Isa::kScalar;
+    return cpu_has_avx512() ? Isa::kAvx512 : Isa::kAvx2;
+  }();
+  return isa;
+}
+
+Result<Isa> choose_isa(const char* wanted, Isa has) {
+  if (wanted == nullptr || *wanted == '\0') return has;
+  const std::optional<Isa> isa = isa_from_name(wanted);
+  if (!isa)
+    return Error{ErrorCode::kInvalid,
+                 fmt::format("DEEPWELL_ISA is '{}'; set it to scalar, avx2 or avx512, or unset it", wanted)};
+  if (*isa > has)
+    return Error{ErrorCode::kUnsupported,
+                 fmt::format("DEEPWELL_ISA is {} but this CPU has at most {}; lower or unset it", wanted,
+                             isa_name(has))};
+  return *isa;
+}
+
+const Result<Isa>& isa_from_environment() {
+  static const Result<Isa> isa = choose_isa(std::getenv("DEEPWELL_ISA"), cpu_isa());
+  return isa;
+}
+
+Isa best_isa() {
+  static const Isa isa = isa_from_environment().ok() ? *isa_from_environment() : cpu_isa();
+  return isa;
+}
+
+bool has_avx512_bf16() { return best_isa() == Isa::kAvx512 && __builtin_cpu_supports("avx512bf16"); }
+bool has_avx512_vbmi() { return best_isa() == Isa::kAvx512 && __builtin_cpu_supports("avx512vbmi"); }
+
+int logical_cpus() { return std::max(1, static_cast<int>(allowed_cpus().size())); }
+
+std::optional<double> parse_cpu_max(std::string_view text) {
+  std::istringstream in{std::string(text)};
+  double quota = 0;
+  double period = 0;
+  if (!(in >> quota >> period) || quota <= 0 || period <= 0) return std::nullopt;
+  return quota / period;
+}
+
+std::optional<double> cgroup_cpu_quota() {
+  const auto version2 = [](const std::string& folder) {
+    const auto text = read_small_file(folder + "/cpu.max");
+    return text ? parse_cpu_max(*text) : std::nullopt;
+  };
+  const auto version1 = [](const std::string& folder) {
+    const auto quota = read_small_file(folder + "/cpu.cfs_quota_us");
+    const auto period = read_small_file(folder + "/cpu.cfs_period_us");
+    return quota && period ? parse_cpu_max(*quota + " " + *period) : std::nullopt;
+  };
+  const auto unified = smallest_on_the_way_up("/sys/fs/cgroup", cgroup_path(""), version2);
+  const auto old = smallest_on_the_way_up("/sys/fs/cgroup/cpu", cgroup_path("cpu"), version1);
+  if (unified && old) return std::min(*unified, *old);
+  return unified ? unified : old;
+}
+
+int physical_cores() {
+  // SMT siblings share one list, so the lists' texts tell cores apart; where there is none each CPU is a
+  // core.
+  std::set<std::string> cores;
+  for (const int cpu : allowed_cpus()) {
+    const auto siblings =
+        read_small_file(fmt::format("/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list", cpu));
+    cores.insert(siblings && !siblings->empty() ? *siblings : fmt::format("cpu{}", cpu));
+  }
+  int count = std::max(1, static_cast<int>(cores.size()));
+  if (const auto quota = cgroup_cpu_quota(); quota && *quota < count)
+    count = static_cast<int>(std::ceil(*quota));
+  return std::max(1, count);
+}
+
+std::string cpu_name() {
+  std::ifstream in("/proc/cpuinfo");
+  for (std::string line; std::getline(in, line);) {
+    if (!line.starts_with("model name")) continue;
+    const std::size_t start = line.find_first_not_of(" \t", line.find(':') + 1);
+    if (start != std::string::npos) return line.substr(start);
+  }
+  return "unknown CPU";
+}
+
+}  // namespace deepwell
