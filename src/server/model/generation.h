@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/run/engine.h"
+#include "server/model/served_model.h"
+
+namespace deepwell {
+
+struct GenerationOptions {
+  SamplingOptions sampling;
+  std::int64_t max_tokens = -1;   ///< -1: until the context is full
+  std::vector<std::string> stop;  ///< the text ends just before the first of these
+  bool ignore_end = false;        ///< go on after end tokens
+};
+
+/// Text that may be shown, and the tokens whose text is out with it (only when logprobs were asked for).
+struct TextPiece {
+  std::string text;  ///< whole UTF-8 characters; may be empty when only tokens come
+  std::vector<TokenOutput> tokens;
+};
+
+struct GenerationFinish {
+  FinishReason reason = FinishReason::kStop;
+  std::string stop;   ///< the stop string that ended it, or ""
+  std::string error;  ///< for kError
+  std::int64_t prompt_tokens = 0, generated_tokens = 0, cached_tokens = 0;
+  double queue_seconds = 0, prefill_seconds = 0, decode_seconds = 0;
+};
+
+/// Where a generation's text goes. All calls come from the engine's thread, one at a time; be quick.
+class GenerationListener {
+ public:
+  virtual ~GenerationListener() = default;
+  virtual void on_text(TextPiece piece) = 0;
+  virtual void on_progress(std::int64_t /*prompt_done*/, std::int64_t /*prompt_total*/) {}
+  /// A token was made, whether or not its text is out yet (for timing).
+  virtual void on_token() {}
+  /// The last call, exactly once; text held back came before it.
+  virtual void on_finish(const GenerationFinish& finish) = 0;
+};
+
+/// Submits a prompt of tokens; the listener gets text. Returns the id for model.engine->cancel().
+/// Errors: those of Engine::submit. The model must outlive the generation.
+Result<std::uint64_t> start_generation(ServedModel& model, std::vector<Token> prompt,
+                                       GenerationOptions options,
+                                       std::shared_ptr<GenerationListener> listener);
+
+struct GeneratedText {
+  std::string text;
+  std::vector<TokenOutput> tokens;  ///< when logprobs were asked for
+  GenerationFinish finish;
+};
+/// The same, waiting for the end; for tools and tests.
+Result<GeneratedText> generate(ServedModel& model, std::vector<Token> prompt, GenerationOptions options);
+
+}  // namespace deepwell

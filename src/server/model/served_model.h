@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "engine/formats/model_file.h"
+#include "engine/run/engine.h"
+#include "text/chat/chat_template.h"
+#include "text/tokenizer/tokenizer.h"
+
+namespace deepwell {
+
+/// A model that can answer: its engine and the text tools that belong to it. Shared by the server and the
+/// command line. Everything in it may be used from any thread.
+struct ServedModel {
+  std::string id;    ///< the name clients use
+  std::string path;  ///< of the file it came from
+  std::int64_t created_unix_seconds = 0;
+  std::unique_ptr<const Tokenizer> tokenizer;
+  std::unique_ptr<const ChatTemplate> chat;  ///< nullptr: the file has none; raw completions still work
+  std::unique_ptr<Engine> engine;            ///< last member: it stops before the rest goes
+};
+
+struct ServedModelOptions {
+  std::string id;             ///< "": the file's general.name, or else its file name
+  std::string chat_template;  ///< "": the file's own; else Jinja source used instead
+  EngineOptions engine;
+};
+
+/// Opens the GGUF at `path` and makes all of it ready. Errors name the path and what to do.
+Result<std::shared_ptr<ServedModel>> load_served_model(const std::string& path, ServedModelOptions options,
+                                                       const Engine::Progress& progress = {});
+
+/// The tokenizer's part of a GGUF's metadata. kUnsupported for vocabularies that are not byte-level BPE.
+Result<Vocabulary> vocabulary_of(const Metadata& metadata);
+
+}  // namespace deepwell
