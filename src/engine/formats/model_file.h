@@ -23,7 +23,8 @@ using MetadataValue = std::variant<std::int64_t, double, bool, std::string, std:
                                    std::vector<double>, std::vector<std::string>>;
 
 /// The key-value part of a model file. The typed getters accept what third-party writers use: any integer
-/// width for an integer, an integer or bool for a flag, an integer for a number, a scalar for an array of one.
+/// width for an integer, an integer or bool for a flag, an integer for a number, a scalar for an array of
+/// one.
 class Metadata {
  public:
   std::map<std::string, MetadataValue, std::less<>> values;
@@ -55,14 +56,14 @@ struct FileTensor {
 class ModelFile {
  public:
   virtual ~ModelFile() = default;
-  virtual const std::string& path() const = 0;          ///< of the first part
+  virtual const std::string& path() const = 0;  ///< of the first part
   virtual const Metadata& metadata() const = 0;
   virtual std::span<const FileTensor> tensors() const = 0;  ///< in file order
   virtual const FileTensor* find(std::string_view name) const = 0;
-  virtual std::int64_t file_bytes() const = 0;          ///< of all parts
+  virtual std::int64_t file_bytes() const = 0;  ///< of all parts
   /// Tells the kernel that these bytes were copied and may leave memory.
   virtual void release(std::span<const std::byte> bytes) const = 0;
-  std::string architecture() const;                     ///< "general.architecture", or ""
+  std::string architecture() const;  ///< "general.architecture", or ""
 };
 
 /// Opens a GGUF file (v2 or v3; the first part of a split set finds the others).

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// open_gguf: one file, or all parts of a split set as one model.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <unordered_map>
+
+#include "base/human.h"
+#include "base/mapped_file.h"
+#include "engine/formats/gguf_part.h"
+#include "engine/formats/gguf_split.h"
+#include "engine/formats/model_file.h"
+
+namespace deepwell {
+namespace {
+
+struct OpenPart {
+  MappedFile file;
+  GgufPart content;
+};
+
+Result<OpenPart> open_part(const std::string& path) {
+  DW_TRY(MappedFile file, MappedFile::open(path));
+  DW_TRY(GgufPart content, parse_gguf_part(file.bytes(), path));
+  return OpenPart{std::move(file), std::move(content)};
+}
+
+class GgufFile final : public ModelFile {
+ public:
+  static Result<std::unique_ptr<ModelFile>> join(std::string path, std::vector<OpenPart> parts);
+
+  const std::string& path() const override { return path_; }
+  const Metadata& metadata() const override { return metadata_; }
+  std::span<const FileTensor> tensors() const override { return tensors_; }
+  const FileTensor* find(std::string_view name) const override {
+    const auto found = index_.find(name);
+    return found == index_.end() ? nullptr : &tensors_[found->second];
+  }
+  std::int64_t file_bytes() const override { return file_bytes_; }
+  void release(std::span<const std::byte> bytes) const override {
+    if (bytes.empty()) return;
+    const auto holds = [&](const MappedFile& file) {
+      const auto all = file.bytes();
+      // std::less: pointers into different mappings have no built-in order.
+      return !std::less<>{}(bytes.data(), all.data()) &&
+             !std::less<>{}(all.data() + all.size(), bytes.data() + bytes.size());
+    };
+    const auto owner = std::find_if(files_.begin(), files_.end(), holds);
+    DW_CHECK(owner != files_.end());
+    owner->release(bytes);
+  }
+
+ private:
+  std::string path_;
+  Metadata metadata_;
+  std::vector<MappedFile> files_;
+  std::vector<FileTensor> tensors_;
+  std::unordered_map<std::string_view, std::size_t> index_;  // views of names in tensors_
+  std::int64_t file_bytes_ = 0;
+};
+
+Result<std::unique_ptr<ModelFile>> GgufFile::join(std::string path, std::vector<OpenPart> parts) {
+  auto model = std::make_unique<GgufFile>();
+  model->path_ = std::move(path);
+  model->metadata_ = std::move(parts.front().content.metadata);
+  std::size_t count = 0;
+  for (const OpenPart& part : parts) count += part.content.tensors.size();
+  model->tensors_.reserve(count);  // no growth below: index_ looks into it
+  for (OpenPart& part : parts) {
+    model->file_bytes_ += static_cast<std::int64_t>(part.file.bytes().size());
+    for (FileTensor& tensor : part.content.tensors) {
+      model->tensors_.push_back(std::move(tensor));
+      const std::string& name = model->tensors_.back().name;
+      if (!model->index_.emplace(name, model->tensors_.size() - 1).second)
+        return Error{ErrorCode::kCorrupt,
+                     fmt::format("{}: tensor '{}' is in two parts of the set: the parts belong to "
+                                 "different models; fetch them again",
+                                 printable(model->path_), printable(name))};
+    }
+    model->files_.push_back(std::move(part.file));
+  }
+  return std::unique_ptr<ModelFile>(std::move(model));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ModelFile>> open_gguf(const std::string& path) {
+  DW_TRY(OpenPart first, open_part(path));
+  DW_TRY(const SplitPlace place, split_place(first.content.metadata, path));
+  std::vector<OpenPart> parts;
+  if (place.number != 0) {
+    auto found = open_part(split_path(place, 0));
+    if (!found.ok() && found.error().code == ErrorCode::kNotFound) return missing_split_part(place, 0);
+    DW_TRY(first, std::move(found));
+    DW_RETURN_IF_ERROR(check_split_part(first.content.metadata, place, 0));
+  }
+  const std::int64_t tensors_said = first.content.metadata.integer("split.tensors.count").value_or(-1);
+  parts.push_back(std::move(first));
+  for (int i = 1; i < place.count; ++i) {
+    const std::string part_path = split_path(place, i);
+    auto part = open_part(part_path);
+    if (!part.ok() && part.error().code == ErrorCode::kNotFound) return missing_split_part(place, i);
+    if (!part.ok()) return std::move(part).error();
+    DW_RETURN_IF_ERROR(check_split_part(part->content.metadata, place, i));
+    parts.push_back(std::move(part).value());
+  }
+  std::int64_t tensors = 0;
+  for (const OpenPart& part : parts) tensors += static_cast<std::int64_t>(part.content.tensors.size());
+  if (place.count > 1 && tensors_said != tensors)
+    return Error{
+        ErrorCode::kCorrupt,
+        fmt::format("{}: split.tensors.count says {} tensors but the {} parts hold {}: the parts belong to "
+                    "different models; fetch them again",
+                    printable(split_path(place, 0)), tensors_said, place.count, tensors)};
+  return GgufFile::join(place.count > 1 ? split_path(place, 0) : path, std::move(parts));
+}
+
+}  // namespace deepwell
