@@ -84,9 +84,17 @@ ${calls}  };
   target_sources(${target} PRIVATE ${out})
 endfunction()
 
+# In a list of several builds' tests (scripts/test.sh) the name says which build ran: asan/..., tsan/...
+if(DEEPWELL_SANITIZE MATCHES "address")
+  set(DEEPWELL_TEST_PREFIX "asan/")
+elseif(DEEPWELL_SANITIZE MATCHES "thread")
+  set(DEEPWELL_TEST_PREFIX "tsan/")
+endif()
+
 # dw_tests(engine/kernels DEPENDS engine/kernels): tests/engine/kernels/*_test.cpp as one program.
+# THREADS says that they are worth running under ThreadSanitizer too (`make tsan`).
 function(dw_tests path)
-  cmake_parse_arguments(A "" "" "DEPENDS;LINKS" ${ARGN})
+  cmake_parse_arguments(A "THREADS" "" "DEPENDS;LINKS" ${ARGN})
   string(REPLACE "/" "_" name "${path}_tests")
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cpp)
   add_executable(${name} ${sources})
@@ -97,20 +105,44 @@ function(dw_tests path)
     string(REPLACE "/" "_" dependency "dw_${dependency}")
     target_link_libraries(${name} PRIVATE ${dependency})
   endforeach()
-  gtest_discover_tests(${name} TEST_PREFIX "${path}/" DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+  set(label single)
+  if(A_THREADS)
+    set(label threads)
+  endif()
+  gtest_discover_tests(${name} TEST_PREFIX "${DEEPWELL_TEST_PREFIX}${path}/" DISCOVERY_TIMEOUT 60
+    PROPERTIES TIMEOUT 300 LABELS ${label})
 endfunction()
 
 # dw_fuzzer(formats/gguf DEPENDS engine/formats): fuzz/formats/gguf.cpp as fuzz_formats_gguf, its seeds
-# in fuzz/formats/gguf.corpus/.
+# in fuzz/formats/gguf.corpus/; as the test fuzz/formats/gguf it runs for $FUZZ_SECONDS.
 function(dw_fuzzer path)
   cmake_parse_arguments(A "" "" "DEPENDS;LINKS" ${ARGN})
   string(REPLACE "/" "_" name "fuzz_${path}")
   add_executable(${name} ${CMAKE_SOURCE_DIR}/fuzz/${path}.cpp)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/src)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  add_dependencies(fuzzers ${name})
+  add_test(NAME fuzz/${path} COMMAND ${CMAKE_SOURCE_DIR}/scripts/fuzz_one.sh $<TARGET_FILE:${name}>
+    ${CMAKE_SOURCE_DIR}/fuzz/${path}.corpus ${CMAKE_BINARY_DIR}/fuzzing/${path})
+  set_tests_properties(fuzz/${path} PROPERTIES TIMEOUT 3600)
   target_link_libraries(${name} PRIVATE ${A_LINKS})
   foreach(dependency ${A_DEPENDS})
     string(REPLACE "/" "_" dependency "dw_${dependency}")
     target_link_libraries(${name} PRIVATE ${dependency})
   endforeach()
+endfunction()
+
+# dw_python_test(house/check_layers [BINARY]): tests/house/check_layers_test.py, run with the python of .venv where there
+# is one (scripts/setup.sh test makes it), else python3. BINARY: the test drives the program, whose path it finds in
+# $DEEPWELL. Exit code 77 skips. Not under sanitizers: these tests judge what users run.
+function(dw_python_test path)
+  cmake_parse_arguments(A "BINARY" "" "" ${ARGN})
+  if(DEEPWELL_SANITIZE)
+    return()
+  endif()
+  add_test(NAME ${path} COMMAND ${CMAKE_SOURCE_DIR}/scripts/python.sh ${CMAKE_SOURCE_DIR}/tests/${path}_test.py)
+  set_tests_properties(${path} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77 LABELS python)
+  if(A_BINARY)
+    set_tests_properties(${path} PROPERTIES ENVIRONMENT DEEPWELL=$<TARGET_FILE:deepwell>)
+  endif()
 endfunction()

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+# One line a fuzzer: dw_fuzzer(PATH DEPENDS what it links).

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The main job: run.sh [MODEL] [serve flags...] fetches the model if it is the absent default, then serves it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+model=${1:-default}
+shift || true
+deepwell=build/release/bin/deepwell
+if [ "$model" = default ] && ! "$deepwell" inspect default >/dev/null 2>&1; then "$deepwell" pull default; fi
+exec "$deepwell" serve "$model" "$@"
