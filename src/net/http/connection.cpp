@@ -1,0 +1,580 @@
+// SPDX-License-Identifier: Apache-2.0
+// One TCP connection: requests in, answers out, in order. A coroutine on the connection's strand does all of
+// it; exchanges (which any thread may hold) talk to it by posting to the strand and waking it.
+//
+// One read is always on its way, also while an answer is computed: that is how a client that leaves is seen,
+// and pipelined requests simply wait in input_. Coroutines are kept to named awaits of plain values: GCC 12
+// miscompiles temporaries and conditions that span a suspension.
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <optional>
+
+#include "net/http/core.h"
+#include "net/http/wire.h"
+
+namespace deepwell::http {
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+using boost::system::error_code;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+constexpr std::size_t kReadBytes = 16 * 1024;
+constexpr std::size_t kReadAheadBytes = 64 * 1024;  // of pipelined requests while one is answered
+constexpr std::size_t kLingerBytes = 64U << 20;     // of a refused body, read only to be thrown away
+
+/// What the handler's side of an exchange may ask of the connection's side, and the other way round.
+struct ExchangeState {
+  std::mutex mutex;
+  bool gone = false;
+  bool over = false;
+  std::function<void()> on_gone;
+  std::function<void(int, std::size_t)> on_complete;
+  int status = 0;
+  std::size_t bytes = 0;
+  std::atomic<std::size_t> unsent{0};
+  std::string origin;
+  bool head_only = false, keep_alive = false, chunks_allowed = true;
+
+  void leave() {
+    std::function<void()> call;
+    {
+      const std::lock_guard lock(mutex);
+      if (gone || over) return;
+      gone = true;
+      call = std::move(on_gone);
+      on_gone = nullptr;
+    }
+    if (call) call();
+  }
+  void complete() {
+    std::function<void(int, std::size_t)> call;
+    std::function<void()> drop;
+    {
+      const std::lock_guard lock(mutex);
+      if (over) return;
+      over = true;
+      call = std::move(on_complete);
+      drop = std::move(on_gone);
+      on_complete = nullptr;
+      on_gone = nullptr;
+    }
+    if (call) call(status, bytes);
+  }
+};
+}  // namespace
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(std::shared_ptr<Core> core, asio::ip::tcp::socket socket)
+      : core_(std::move(core)),
+        socket_(std::move(socket)),
+        wake_(socket_.get_executor()),
+        watchdog_(socket_.get_executor()),
+        incoming_(std::make_unique<char[]>(kReadBytes)) {
+    error_code ignored;
+    socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+    const auto peer = socket_.remote_endpoint(ignored);
+    if (!ignored) remote_ = peer.address().to_string();
+    wake_.expires_at(Clock::time_point::max());
+    const std::lock_guard lock(core_->mutex);
+    core_->connections.insert(this);
+  }
+  ~Connection() {
+    release_body_budget();
+    const std::lock_guard lock(core_->mutex);
+    core_->connections.erase(this);
+  }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  asio::awaitable<void> run();
+  /// Closes it if nothing is being answered, or in any case. From any thread.
+  void post_close(bool force);
+
+  // From exchanges, on any thread.
+  void append(std::string bytes, std::shared_ptr<ExchangeState> of, bool last, bool streaming);
+  const ServerOptions& options() const { return core_->options; }
+  bool stopping() const { return core_->stopping.load(); }
+
+ private:
+  asio::awaitable<bool> serve_one();
+  asio::awaitable<bool> read_request();
+  asio::awaitable<bool> answer();
+  asio::awaitable<bool> flush();
+  asio::awaitable<void> linger();
+  asio::awaitable<void> wait();
+
+  void start_read();
+  void close();
+  void set_deadline(Clock::time_point when);
+  void arm_watchdog();
+  void refuse(int status, std::string message);
+  void refuse_for(error_code error);
+  bool take_body_budget();
+  void release_body_budget();
+  Request take_request();
+  void feed(error_code& error);
+
+  using Parser = beast::http::request_parser<beast::http::string_body>;
+
+  std::shared_ptr<Core> core_;  // first: the io_context must outlive the socket
+  asio::ip::tcp::socket socket_;
+  asio::steady_timer wake_, watchdog_;
+  std::unique_ptr<char[]> incoming_;
+  std::string remote_;
+  std::string input_, output_, writing_;
+  std::optional<Parser> parser_;
+  std::shared_ptr<ExchangeState> state_;
+  std::uint64_t body_budget_ = 0;
+  Clock::time_point deadline_ = Clock::time_point::max(), armed_ = Clock::time_point::max();
+  Clock::time_point quiet_since_{};
+  bool reading_ = false, end_of_input_ = false, timed_out_ = false, closed_ = false;
+  bool answered_ = false, streaming_ = false, mid_write_ = false;
+};
+
+namespace {
+
+class LiveExchange final : public Exchange {
+ public:
+  LiveExchange(std::shared_ptr<Connection> connection, std::shared_ptr<ExchangeState> state, Request request)
+      : connection_(std::move(connection)), state_(std::move(state)), request_(std::move(request)) {}
+  ~LiveExchange() override {
+    if (ended_.load()) return;
+    if (begun_.load()) {
+      end();
+    } else {
+      reply({.status = 500, .body = "the request was dropped without an answer\n"});
+    }
+  }
+
+  const Request& request() const override { return request_; }
+  Request& request() override { return request_; }
+
+  void reply(Response response) override {
+    if (begun_.load() || ended_.exchange(true)) return;
+    const bool keep = state_->keep_alive && !connection_->stopping();
+    std::string bytes = head_bytes(response, Framing::kLength, keep, cors());
+    note(response.status, response.body.size());
+    if (!state_->head_only && response.status != 204) bytes += response.body;
+    connection_->append(std::move(bytes), state_, true, false);
+  }
+  void begin_stream(Response head) override {
+    if (ended_.load() || begun_.exchange(true)) return;
+    const bool chunks = state_->chunks_allowed;
+    const bool keep = chunks && state_->keep_alive && !connection_->stopping();
+    note(head.status, 0);
+    connection_->append(head_bytes(head, chunks ? Framing::kChunked : Framing::kUntilClose, keep, cors()),
+                        state_, false, true);
+  }
+  void send(std::string bytes) override {
+    if (!begun_.load() || ended_.load() || bytes.empty()) return;
+    note(0, bytes.size());
+    connection_->append(state_->chunks_allowed ? chunk(bytes) : std::move(bytes), state_, false, true);
+  }
+  void end() override {
+    if (!begun_.load() || ended_.exchange(true)) return;
+    connection_->append(state_->chunks_allowed ? "0\r\n\r\n" : "", state_, true, true);
+  }
+  void on_disconnect(std::function<void()> gone) override {
+    bool now = false;
+    {
+      const std::lock_guard lock(state_->mutex);
+      if (state_->over) return;
+      now = state_->gone;
+      if (!now) state_->on_gone = std::move(gone);
+    }
+    if (now) gone();
+  }
+  bool disconnected() const override {
+    const std::lock_guard lock(state_->mutex);
+    return state_->gone;
+  }
+  bool streaming() const override { return begun_.load(); }
+  void on_complete(std::function<void(int, std::size_t)> done) override {
+    const std::lock_guard lock(state_->mutex);
+    if (!state_->over) state_->on_complete = std::move(done);
+  }
+
+ private:
+  std::vector<Header> cors() const {
+    return cors_headers(connection_->options().cors_origins, state_->origin);
+  }
+  void note(int status, std::size_t bytes) {
+    const std::lock_guard lock(state_->mutex);
+    if (status != 0) state_->status = status;
+    state_->bytes += bytes;
+  }
+
+  std::shared_ptr<Connection> connection_;
+  std::shared_ptr<ExchangeState> state_;
+  Request request_;
+  std::atomic<bool> begun_{false}, ended_{false};
+};
+
+}  // namespace
+
+void Connection::append(std::string bytes, std::shared_ptr<ExchangeState> of, bool last, bool streaming) {
+  of->unsent += bytes.size();
+  asio::post(socket_.get_executor(), [self = shared_from_this(), bytes = std::move(bytes), of = std::move(of),
+                                      last, streaming]() mutable {
+    if (of != self->state_ || self->answered_) return;
+    self->output_ += bytes;
+    self->streaming_ = streaming;
+    self->answered_ = last;
+    if (streaming && of->unsent.load() > self->options().unsent_bytes_max) self->close();
+    self->wake_.cancel();
+  });
+}
+
+asio::awaitable<void> Connection::wait() {
+  error_code ignored;
+  auto token = asio::redirect_error(asio::use_awaitable, ignored);
+  co_await wake_.async_wait(token);
+}
+
+void Connection::start_read() {
+  if (reading_ || end_of_input_ || closed_ || input_.size() >= kReadAheadBytes) return;
+  reading_ = true;
+  socket_.async_read_some(asio::buffer(incoming_.get(), kReadBytes),
+                          [self = shared_from_this()](error_code error, std::size_t size) {
+                            self->reading_ = false;
+                            if (error) {
+                              self->end_of_input_ = true;
+                              if (self->state_) self->state_->leave();
+                            } else {
+                              self->input_.append(self->incoming_.get(), size);
+                            }
+                            self->wake_.cancel();
+                          });
+}
+
+void Connection::close() {
+  if (closed_) return;
+  closed_ = true;
+  error_code ignored;
+  socket_.shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
+  socket_.close(ignored);
+  watchdog_.cancel();
+  wake_.cancel();
+  if (state_) state_->leave();
+}
+
+// One timer for every limit on time: it is only moved when a limit comes nearer, so that setting a new one
+// for each piece written costs nothing.
+void Connection::set_deadline(Clock::time_point when) {
+  deadline_ = when;
+  if (when < armed_) arm_watchdog();
+}
+
+void Connection::arm_watchdog() {
+  armed_ = deadline_;
+  if (armed_ == Clock::time_point::max()) return;
+  watchdog_.expires_at(armed_);
+  watchdog_.async_wait([self = shared_from_this()](error_code error) {
+    if (error || self->closed_) return;
+    if (Clock::now() < self->deadline_) {
+      self->arm_watchdog();
+      return;
+    }
+    self->armed_ = Clock::time_point::max();
+    self->timed_out_ = true;
+    if (self->mid_write_) self->close();
+    self->wake_.cancel();
+  });
+}
+
+bool Connection::take_body_budget() {
+  const auto length = parser_->content_length();
+  body_budget_ = length ? *length : (parser_->chunked() ? options().body_bytes_max : 0);
+  if (body_budget_ == 0) return true;
+  return core_->bodies_bytes.fetch_add(body_budget_) + body_budget_ <= options().bodies_bytes_max;
+}
+
+void Connection::release_body_budget() {
+  core_->bodies_bytes -= body_budget_;
+  body_budget_ = 0;
+}
+
+void Connection::refuse(int status, std::string message) {
+  Response response;
+  if (options().error_page) {
+    response = options().error_page(status, std::move(message));
+  } else {
+    response.status = status;
+    response.body = message + "\n";
+  }
+  if (status == 503) response.headers.push_back({"Retry-After", "1"});
+  output_ += head_bytes(response, Framing::kLength, false, cors_headers(options().cors_origins, ""));
+  output_ += response.body;
+}
+
+void Connection::refuse_for(error_code error) {
+  using Reason = beast::http::error;
+  if (error == Reason::header_limit) {
+    refuse(431, "the request's headers exceed " + std::to_string(options().header_bytes_max) + " bytes");
+  } else if (error == Reason::body_limit) {
+    refuse(413, "the request's body exceeds " + std::to_string(options().body_bytes_max) + " bytes");
+  } else if (error == Reason::bad_version) {
+    refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+  } else {
+    refuse(400, "this is not a valid HTTP request: " + error.message());
+  }
+}
+
+// Gives the parser what has arrived. Wanting more is no error.
+void Connection::feed(error_code& error) {
+  error = {};
+  const std::size_t used = parser_->put(asio::buffer(input_), error);
+  input_.erase(0, used);
+  if (error == beast::http::error::need_more) error = {};
+}
+
+asio::awaitable<bool> Connection::read_request() {
+  parser_.emplace();
+  parser_->header_limit(options().header_bytes_max);
+  parser_->body_limit(options().body_bytes_max);
+  parser_->eager(false);
+  set_deadline(Clock::now() + options().idle_timeout);
+  bool started = false, in_body = false, continued = false;
+  while (true) {
+    while (!started && !input_.empty() && (input_[0] == '\r' || input_[0] == '\n')) input_.erase(0, 1);
+    if (!input_.empty()) {
+      if (!started) set_deadline(Clock::now() + options().header_timeout);
+      started = true;
+      error_code error;
+      feed(error);
+      if (error) {
+        refuse_for(error);
+        co_return false;
+      }
+      if (parser_->is_header_done() && !in_body) {
+        in_body = true;
+        parser_->eager(true);
+        set_deadline(Clock::now() + options().body_timeout);
+        if (!take_body_budget()) {
+          refuse(503, "too many large requests are being read; try again in a moment");
+          co_return false;
+        }
+        if (!parser_->is_done() && !input_.empty()) continue;
+        const auto& message = parser_->get();
+        if (!parser_->is_done() && !continued &&
+            equal_ignoring_case(std::string_view(message["Expect"].data(), message["Expect"].size()),
+                                "100-continue")) {
+          continued = true;
+          output_ += "HTTP/1.1 100 Continue\r\n\r\n";
+          const bool written = co_await flush();
+          if (!written) co_return false;
+        }
+      }
+      if (parser_->is_done()) {
+        set_deadline(Clock::time_point::max());
+        co_return true;
+      }
+    }
+    if (closed_ || (end_of_input_ && !reading_)) {
+      co_return false;  // an unfinished request needs no answer: nobody is there
+    }
+    if (timed_out_) {
+      if (started) refuse(408, "the request did not arrive in time");
+      co_return false;
+    }
+    if (!started && stopping()) co_return false;
+    start_read();
+    co_await wait();
+  }
+}
+
+Request Connection::take_request() {
+  auto message = parser_->release();
+  Request request;
+  request.method = std::string(message.method_string());
+  request.target = std::string(message.target());
+  std::string_view target = request.target;
+  if (const auto scheme = target.find("://"); !target.starts_with('/') && scheme != std::string_view::npos) {
+    const auto path = target.find('/', scheme + 3);  // absolute form, as sent to proxies
+    target = path == std::string_view::npos ? "/" : target.substr(path);
+  }
+  const std::size_t question = std::min(target.find('?'), target.size());
+  request.path = percent_decode(target.substr(0, question));
+  if (question < target.size()) request.query = std::string(target.substr(question + 1));
+  for (const auto& field : message) {
+    request.headers.push_back({std::string(field.name_string()), std::string(field.value())});
+  }
+  request.body = std::move(message.body());
+  request.remote = remote_;
+
+  state_ = std::make_shared<ExchangeState>();
+  state_->origin = std::string(request.header("origin"));
+  state_->head_only = request.method == "HEAD";
+  state_->keep_alive = message.keep_alive();
+  state_->chunks_allowed = message.version() >= 11;
+  return request;
+}
+
+// Writes all of output_. False when the client takes no more.
+asio::awaitable<bool> Connection::flush() {
+  bool ok = true;
+  while (ok && !output_.empty() && !closed_) {
+    writing_.swap(output_);
+    output_.clear();
+    std::size_t done = 0;
+    while (ok && done < writing_.size()) {
+      set_deadline(Clock::now() + options().write_timeout);
+      mid_write_ = true;
+      error_code error;
+      auto token = asio::redirect_error(asio::use_awaitable, error);
+      const std::size_t size = co_await socket_.async_write_some(
+          asio::buffer(writing_.data() + done, writing_.size() - done), token);
+      mid_write_ = false;
+      done += size;
+      if (state_) state_->unsent -= std::min(size, state_->unsent.load());
+      ok = !error && !closed_;
+    }
+    quiet_since_ = Clock::now();
+  }
+  set_deadline(Clock::time_point::max());
+  co_return ok && !closed_;
+}
+
+// From the handler's start to the last byte of its answer.
+asio::awaitable<bool> Connection::answer() {
+  const bool chunked = state_->chunks_allowed;
+  bool writable = true;
+  while (true) {
+    if (closed_) break;
+    if (!output_.empty()) {
+      if (writable) writable = co_await flush();
+      if (!writable) {
+        output_.clear();
+        state_->leave();
+      }
+      continue;
+    }
+    if (answered_) break;
+    start_read();
+    if (streaming_) {
+      const Clock::time_point due = quiet_since_ + options().keep_alive_every;
+      if (Clock::now() >= due) {
+        output_ += chunked ? chunk(": keep-alive\n\n") : ": keep-alive\n\n";
+        continue;
+      }
+      wake_.expires_at(due);
+    }
+    co_await wait();
+    wake_.expires_at(Clock::time_point::max());
+  }
+  const bool complete = answered_ && writable && !closed_;
+  if (!complete) state_->leave();
+  co_return complete;
+}
+
+// A refused client may still be sending: closing now would reset the connection and take the answer with it.
+asio::awaitable<void> Connection::linger() {
+  error_code ignored;
+  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  timed_out_ = false;
+  set_deadline(Clock::now() + std::chrono::seconds(2));
+  std::size_t thrown_away = 0;
+  while (!closed_ && !end_of_input_ && !timed_out_ && thrown_away < kLingerBytes) {
+    thrown_away += input_.size();
+    input_.clear();
+    start_read();
+    co_await wait();
+  }
+}
+
+asio::awaitable<bool> Connection::serve_one() {
+  timed_out_ = false;
+  const bool whole = co_await read_request();
+  if (!whole) {
+    if (!output_.empty() && !closed_) {
+      const bool written = co_await flush();
+      if (written) co_await linger();
+    }
+    co_return false;
+  }
+  Request request = take_request();
+  answered_ = false;
+  streaming_ = false;
+  timed_out_ = false;
+  quiet_since_ = Clock::now();
+  if (end_of_input_ && input_.empty()) state_->leave();
+  {
+    auto exchange = std::make_shared<LiveExchange>(shared_from_this(), state_, std::move(request));
+    asio::post(*core_->workers, [core = core_.get(), exchange = std::move(exchange)]() mutable {
+      // The last line of defence: whatever a handler throws (no memory, say) becomes a 500.
+      try {
+        core->handler(exchange);
+      } catch (const std::exception& problem) {
+        exchange->reply(core->options.error_page ? core->options.error_page(500, problem.what())
+                                                 : Response{.status = 500, .body = "internal error\n"});
+      }
+      exchange.reset();
+    });
+  }
+  const bool complete = co_await answer();
+  const bool keep = complete && state_->keep_alive && !stopping() && (state_->chunks_allowed || !streaming_);
+  state_->complete();
+  state_.reset();
+  release_body_budget();
+  co_return keep && !closed_;
+}
+
+asio::awaitable<void> Connection::run() {
+  bool more = true;
+  while (more) {
+    more = co_await serve_one();
+  }
+  close();
+}
+
+void Connection::post_close(bool force) {
+  asio::post(socket_.get_executor(), [self = shared_from_this(), force] {
+    if (force || (!self->state_ && self->output_.empty() && !self->mid_write_)) self->close();
+  });
+}
+
+void serve_connection(std::shared_ptr<Core> core, asio::ip::tcp::socket socket) {
+  const auto executor = socket.get_executor();
+  auto connection = std::make_shared<Connection>(std::move(core), std::move(socket));
+  asio::co_spawn(
+      executor, [connection]() -> asio::awaitable<void> { return connection->run(); },
+      [connection](const std::exception_ptr&) {});
+}
+
+void refuse_connection(const std::shared_ptr<Core>& core, asio::ip::tcp::socket socket) {
+  Response response{.status = 503, .body = "too many connections; try again in a moment\n"};
+  if (core->options.error_page) {
+    response = core->options.error_page(503, "too many connections; try again in a moment");
+  }
+  response.headers.push_back({"Retry-After", "1"});
+  const std::string bytes = head_bytes(response, Framing::kLength, false, {}) + response.body;
+  error_code ignored;
+  socket.non_blocking(true, ignored);
+  socket.write_some(asio::buffer(bytes), ignored);  // fits the empty send buffer of a new connection
+  socket.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+}
+
+void close_connections(Core& core, bool force) {
+  std::vector<std::shared_ptr<Connection>> all;
+  {
+    const std::lock_guard lock(core.mutex);
+    for (Connection* connection : core.connections) {
+      if (auto alive = connection->weak_from_this().lock()) all.push_back(std::move(alive));
+    }
+  }
+  for (auto& connection : all) connection->post_close(force);
+}
+
+}  // namespace deepwell::http
