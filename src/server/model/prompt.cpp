@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/model/prompt.h"
+
+#include <nlohmann/json.hpp>
+
+namespace deepwell {
+namespace {
+using nlohmann::json;
+
+bool is_special(const Vocabulary& vocabulary, Token token) {
+  if (token < 0 || static_cast<std::size_t>(token) >= vocabulary.types.size()) return false;
+  const TokenType type = vocabulary.types[static_cast<std::size_t>(token)];
+  return type == TokenType::kControl || type == TokenType::kUserDefined;
+}
+
+/// The BOS that this vocabulary puts before a text, if any.
+std::optional<Token> bos_before_text(const Tokenizer& tokenizer) {
+  const std::optional<Token> bos = tokenizer.vocabulary().bos;
+  const std::vector<Token> around = tokenizer.encode("", {.parse_special = false, .add_special = true});
+  if (bos && !around.empty() && around.front() == *bos) return bos;
+  return std::nullopt;
+}
+
+void ensure_one_bos(const Tokenizer& tokenizer, std::vector<Token>& tokens) {
+  const std::optional<Token> bos = bos_before_text(tokenizer);
+  if (bos && (tokens.empty() || tokens.front() != *bos)) tokens.insert(tokens.begin(), *bos);
+}
+
+std::string token_text(const Tokenizer& tokenizer, std::optional<Token> token) {
+  return token ? std::string(tokenizer.token_bytes(*token, true)) : std::string();
+}
+
+}  // namespace
+
+std::vector<Token> encode_parts(const Tokenizer& tokenizer, std::span<const PromptPart> parts) {
+  const Vocabulary& vocabulary = tokenizer.vocabulary();
+  std::vector<Token> out;
+  // Ordinary text that is not cut by a special token is tokenized in one go, whoever wrote it: a template's
+  // "\n" and a user's leading "\n" may be one token, as they were when the model learned.
+  std::string plain;
+  const auto flush = [&] {
+    if (plain.empty()) return;
+    const std::vector<Token> tokens = tokenizer.encode(plain, {.parse_special = false, .add_special = false});
+    out.insert(out.end(), tokens.begin(), tokens.end());
+    plain.clear();
+  };
+  for (const PromptPart& part : parts) {
+    if (!part.from_template) {
+      plain += part.text;
+      continue;
+    }
+    const std::vector<Token> tokens =
+        tokenizer.encode(part.text, {.parse_special = true, .add_special = false});
+    std::size_t first = tokens.size(), last = tokens.size();
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      if (!is_special(vocabulary, tokens[i])) continue;
+      if (first == tokens.size()) first = i;
+      last = i;
+    }
+    if (first == tokens.size()) {
+      plain += part.text;
+      continue;
+    }
+    for (std::size_t i = 0; i < first; ++i) plain += tokenizer.token_bytes(tokens[i]);
+    flush();
+    out.insert(out.end(), tokens.begin() + static_cast<std::ptrdiff_t>(first),
+               tokens.begin() + static_cast<std::ptrdiff_t>(last) + 1);
+    for (std::size_t i = last + 1; i < tokens.size(); ++i) plain += tokenizer.token_bytes(tokens[i]);
+  }
+  flush();
+  return out;
+}
+
+Result<std::vector<Token>> encode_chat(const ServedModel& model, const ChatPrompt& prompt) {
+  if (model.chat == nullptr) {
+    return Error{ErrorCode::kUnsupported,
+                 "the model '" + model.id +
+                     "' has no chat template; send a raw prompt to /v1/completions, or "
+                     "load a model that was made for chat"};
+  }
+  json context = json::object();
+  if (!prompt.template_arguments.empty()) {
+    json more = json::parse(prompt.template_arguments, nullptr, false);
+    if (!more.is_object()) return Error{ErrorCode::kInvalid, "template arguments must be a JSON object"};
+    context = std::move(more);
+  }
+  context["messages"] = json::array();
+  for (const Message& message : prompt.messages) {
+    json one = {{"role", message.role}, {"content", message.content}};
+    if (message.name) one["name"] = *message.name;
+    context["messages"].push_back(std::move(one));
+  }
+  context["add_generation_prompt"] = prompt.add_generation_prompt;
+  context["bos_token"] = token_text(*model.tokenizer, model.tokenizer->vocabulary().bos);
+  context["eos_token"] = token_text(*model.tokenizer, model.tokenizer->vocabulary().eos);
+  const std::string text = context.dump(-1, ' ', false, json::error_handler_t::replace);
+  DW_TRY(const std::vector<PromptPart> parts, model.chat->render(text));
+  std::vector<Token> tokens = encode_parts(*model.tokenizer, parts);
+  ensure_one_bos(*model.tokenizer, tokens);
+  return tokens;
+}
+
+std::vector<Token> encode_raw(const Tokenizer& tokenizer, std::string_view text) {
+  std::vector<Token> tokens = tokenizer.encode(text, {.parse_special = true, .add_special = false});
+  ensure_one_bos(tokenizer, tokens);
+  return tokens;
+}
+
+}  // namespace deepwell
