@@ -83,6 +83,24 @@ Result<std::unique_ptr<ModelFile>> GgufFile::join(std::string path, std::vector<
   return std::unique_ptr<ModelFile>(std::move(model));
 }
 
+/// Every part of a set knows how many tensors the whole set has: parts of different models give themselves
+/// away.
+Status check_tensor_counts(const std::vector<OpenPart>& parts, const std::string& path) {
+  std::int64_t tensors = 0;
+  for (const OpenPart& part : parts) tensors += static_cast<std::int64_t>(part.content.tensors.size());
+  for (const OpenPart& part : parts) {
+    const auto said = part.content.metadata.integer("split.tensors.count");
+    if (said != tensors)
+      return Error{
+          ErrorCode::kCorrupt,
+          fmt::format(
+              "{}: split.tensors.count of part {} says {} tensors but the {} parts hold {}: the parts "
+              "belong to different models; fetch them again",
+              printable(path), &part - parts.data() + 1, said.value_or(0), parts.size(), tensors)};
+  }
+  return Done{};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<ModelFile>> open_gguf(const std::string& path) {
@@ -95,7 +113,6 @@ Result<std::unique_ptr<ModelFile>> open_gguf(const std::string& path) {
     DW_TRY(first, std::move(found));
     DW_RETURN_IF_ERROR(check_split_part(first.content.metadata, place, 0));
   }
-  const std::int64_t tensors_said = first.content.metadata.integer("split.tensors.count").value_or(-1);
   parts.push_back(std::move(first));
   for (int i = 1; i < place.count; ++i) {
     const std::string part_path = split_path(place, i);
@@ -105,14 +122,7 @@ Result<std::unique_ptr<ModelFile>> open_gguf(const std::string& path) {
     DW_RETURN_IF_ERROR(check_split_part(part->content.metadata, place, i));
     parts.push_back(std::move(part).value());
   }
-  std::int64_t tensors = 0;
-  for (const OpenPart& part : parts) tensors += static_cast<std::int64_t>(part.content.tensors.size());
-  if (place.count > 1 && tensors_said != tensors)
-    return Error{
-        ErrorCode::kCorrupt,
-        fmt::format("{}: split.tensors.count says {} tensors but the {} parts hold {}: the parts belong to "
-                    "different models; fetch them again",
-                    printable(split_path(place, 0)), tensors_said, place.count, tensors)};
+  if (place.count > 1) DW_RETURN_IF_ERROR(check_tensor_counts(parts, split_path(place, 0)));
   return GgufFile::join(place.count > 1 ? split_path(place, 0) : path, std::move(parts));
 }
 
