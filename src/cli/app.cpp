@@ -22,7 +22,7 @@ constexpr const char* kFooter =
     "demand.\n"
     "\n"
     "Examples:\n"
-    "  deepwell pull default                       fetch the default model (92 MB)\n"
+    "  deepwell pull default                       fetch the default model (98.9 MB)\n"
     "  deepwell run default                        chat with it in the terminal\n"
     "  deepwell run default 'Name three rivers.'   one answer, then exit\n"
     "  deepwell serve default                      OpenAI API and a chat page on http://127.0.0.1:8321\n"
