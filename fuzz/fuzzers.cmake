@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 # One line a fuzzer: dw_fuzzer(PATH DEPENDS what it links).
+dw_fuzzer(formats/gguf DEPENDS engine/formats)
