@@ -22,7 +22,7 @@ constexpr const char* kFooter =
     "demand.\n"
     "\n"
     "Examples:\n"
-    "  deepwell pull default                       fetch the default model (98.9 MB)\n"
+    "  deepwell pull default                       fetch the default model (98 MB)\n"
     "  deepwell run default                        chat with it in the terminal\n"
     "  deepwell run default 'Name three rivers.'   one answer, then exit\n"
     "  deepwell serve default                      OpenAI API and a chat page on http://127.0.0.1:8321\n"
@@ -100,7 +100,8 @@ CommandLine make_command_line(std::span<const Command> commands) {
   root.set_version_flag("--version,-V", fmt::format("deepwell {}", version()), "Print the version and exit");
   root.set_help_flag("--help,-h", "Print this help and exit");
   root.footer(kFooter);
-  root.require_subcommand(0, 1);  // so that a command's name can be another one's argument
+  root.require_subcommand(0, 1);                     // so that a command's name can be another one's argument
+  root.option_defaults()->always_capture_default();  // --help shows every default
   for (const Command& command : commands) {
     const std::size_t before = subcommand_names(root).size();
     std::function<int()> run = command.add(root);

@@ -103,12 +103,11 @@ std::string zsh_specs(const CommandOutline& command, std::string_view indent) {
   for (const ArgumentOutline& argument : command.arguments) {
     const std::string about = replaced(argument.description, "[]:\\", "\\");
     const std::string action = argument.choices.empty()
-                                   ? (names_a_model(argument) ? "_files -g \"*.gguf\"" : "_files")
+                                   ? (names_a_model(argument) ? "_deepwell_models" : "_files")
                                    : fmt::format("({})", fmt::join(argument.choices, " "));
     if (argument.positional) {
       const std::string place = argument.repeats ? "*" : std::to_string(++position);
-      text += fmt::format("{} \\\n{}{}", text.empty() ? "" : "", indent,
-                          in_quotes(fmt::format("{}:{}:{}", place, about, action)));
+      text += fmt::format(" \\\n{}{}", indent, in_quotes(fmt::format("{}:{}:{}", place, about, action)));
       continue;
     }
     const std::string value =
@@ -131,6 +130,7 @@ std::string zsh_script(const CommandOutline& program) {
   return fmt::format(
       "#compdef {0}\n"
       "# zsh completion for {0}; written by '{0} completions zsh'\n"
+      "_deepwell_models() {{ _alternative 'names:model:(default)' 'files:file:_files' }}\n"
       "_{0}() {{\n"
       "  local -a commands\n"
       "  local state line\n"
