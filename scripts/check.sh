@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.." || exit
 
 failed=0
 unformatted=$(find src tests fuzz bench -path '*/target/*' -prune -o \( -name '*.cpp' -o -name '*.h' \) -print0 |
-  xargs -0 -P "$(nproc)" -n 16 clang-format --dry-run -Werror 2>&1 | sed -n 's/:[0-9]*:[0-9]*: error:.*//p' | sort -u)
+  xargs -0 clang-format --dry-run -Werror 2>&1 | sed -n 's/:[0-9]*:[0-9]*: error:.*//p' | sort -u)
 if [ -n "$unformatted" ]; then
   failed=1
   printf '%s\n' "$unformatted" | sed 's/$/: is not formatted/' >&2
