@@ -88,6 +88,7 @@ Result<std::vector<Token>> encode_chat(const ServedModel& model, const ChatPromp
   for (const Message& message : prompt.messages) {
     json one = {{"role", message.role}, {"content", message.content}};
     if (message.name) one["name"] = *message.name;
+    if (message.reasoning) one["reasoning_content"] = *message.reasoning;
     context["messages"].push_back(std::move(one));
   }
   context["add_generation_prompt"] = prompt.add_generation_prompt;

@@ -16,7 +16,8 @@ namespace deepwell {
 struct Message {
   std::string role;     ///< "system", "developer", "user", "assistant"
   std::string content;  ///< any bytes; broken UTF-8 becomes U+FFFD in the prompt
-  std::optional<std::string> name;
+  std::optional<std::string> name{};
+  std::optional<std::string> reasoning{};  ///< an earlier turn's thinking, for templates that read it
 };
 
 /// A whole chat, ready for a template.

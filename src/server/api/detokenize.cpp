@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// POST /detokenize: the text of tokens. The answer has it as vLLM's "prompt" and as llama.cpp's "content".
+#include <fmt/format.h>
+
+#include "server/app/answer.h"
+#include "server/app/token_text.h"
+#include "server/request/json_reader.h"
+
+namespace deepwell {
+namespace {
+using nlohmann::json;
+
+void detokenize(const Call& call) {
+  const ApiResult<json> body = parse_body(call.request().body);
+  if (!body) return call.reply_error(body.error());
+  JsonReader reader(*body, "");
+  const std::string name = reader.text("model").value_or("");
+  const json* tokens = reader.array("tokens");
+  if (reader.ok() && tokens == nullptr) reader.fail("tokens", "'tokens' must be a list of token ids");
+  reader.finish();
+  if (!reader.ok()) return call.reply_error(reader.error());
+  const ApiResult<ServedModel*> found = call.service.model_for_work(name);
+  if (!found) return call.reply_error(found.error());
+  const Tokenizer& tokenizer = *(*found)->tokenizer;
+
+  std::string bytes;
+  for (std::size_t i = 0; i < tokens->size(); ++i) {
+    const json& token = (*tokens)[i];
+    if (!token.is_number_integer() || token < 0 || token >= tokenizer.size()) {
+      return call.reply_error(invalid_field(
+          "tokens", fmt::format("'tokens[{}]' must be an integer from 0 to {}", i, tokenizer.size() - 1)));
+    }
+    bytes += tokenizer.token_bytes(token.get<Token>(), true);
+  }
+  const std::string text = readable(bytes);
+  call.reply_json(dump({{"prompt", text}, {"content", text}}));
+}
+
+}  // namespace
+
+Endpoint endpoint_api_detokenize() { return {"POST", "/detokenize", Access::kUser, detokenize}; }
+
+}  // namespace deepwell

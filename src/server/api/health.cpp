@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// GET /health: 200 while requests are taken, 503 while not; with how many run and wait.
+#include "base/version.h"
+#include "server/app/answer.h"
+
+namespace deepwell {
+namespace {
+
+void health(const Call& call) {
+  const Phase phase = call.service.phase();
+  int running = 0, waiting = 0;
+  for (const ServedModel* model : call.service.models()) {
+    const EngineStats stats = model->engine->stats();
+    running += stats.running;
+    waiting += stats.waiting;
+  }
+  const char* status = phase == Phase::kReady ? "ok" : phase == Phase::kLoading ? "loading" : "draining";
+  call.reply_json(dump({{"status", status},
+                        {"running", running},
+                        {"waiting", waiting},
+                        {"models", call.service.names()},
+                        {"version", version()}}),
+                  phase == Phase::kReady ? 200 : 503);
+}
+
+}  // namespace
+
+Endpoint endpoint_api_health() { return {"GET", "/health", Access::kPublic, health}; }
+
+}  // namespace deepwell

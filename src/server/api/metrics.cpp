@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// GET /metrics: Prometheus' text format.
+#include "server/app/metrics.h"
+
+#include "server/app/endpoint.h"
+
+namespace deepwell {
+namespace {
+
+void metrics(const Call& call) {
+  for (const ServedModel* model : call.service.models()) {
+    call.service.metrics.take(model->id, model->engine->stats());
+  }
+  http::Response response;
+  response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  response.body = call.service.metrics.text();
+  call.exchange->reply(std::move(response));
+}
+
+}  // namespace
+
+Endpoint endpoint_api_metrics() { return {"GET", "/metrics", Access::kUser, metrics}; }
+
+}  // namespace deepwell

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/http/exchange.h"
+#include "server/app/service.h"
+#include "server/request/api_error.h"
+
+namespace deepwell {
+
+enum class Access { kPublic, kUser };  ///< kUser: needs an API key when keys are set
+
+/// What the log line of a request says beside method, path and status. Never the text.
+struct LogFields {
+  std::mutex mutex;
+  std::string model, finish;
+  std::int64_t prompt_tokens = 0, generated_tokens = 0;
+};
+
+/// One request on its way through an endpoint; cheap to copy.
+struct Call {
+  Service& service;
+  std::shared_ptr<http::Exchange> exchange;
+  std::shared_ptr<LogFields> log;
+  std::chrono::steady_clock::time_point arrived;
+
+  const http::Request& request() const { return exchange->request(); }
+  void reply_json(std::string body, int status = 200) const;
+  void reply_error(const ApiError& error) const;
+};
+
+/// One file of api/ each. `path` as http::Router takes it.
+struct Endpoint {
+  const char* method;
+  const char* path;
+  Access access;
+  void (*run)(const Call& call);
+};
+
+const std::vector<Endpoint>& all_endpoints();
+
+http::Response error_response(const ApiError& error);
+
+}  // namespace deepwell

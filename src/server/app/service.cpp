@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/app/service.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace deepwell {
+
+Service::~Service() {
+  std::unique_lock lock(mutex_);
+  idle_.wait(lock, [this] { return busy_ == 0; });
+}
+
+void Service::add_model(std::shared_ptr<ServedModel> model, const std::vector<std::string>& aliases) {
+  const std::lock_guard lock(mutex_);
+  by_name_[model->id] = model.get();
+  for (const std::string& alias : aliases) by_name_[alias] = model.get();
+  models_.push_back(std::move(model));
+}
+
+std::vector<ServedModel*> Service::models() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<ServedModel*> all;
+  for (const auto& model : models_) all.push_back(model.get());
+  return all;
+}
+
+std::vector<std::string> Service::names() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> all;
+  for (const auto& model : models_) all.push_back(model->id);
+  for (const auto& [name, model] : by_name_) {
+    if (name != model->id) all.push_back(name);
+  }
+  return all;
+}
+
+ServedModel* Service::find(std::string_view name) const {
+  const std::lock_guard lock(mutex_);
+  if (name.empty()) return models_.empty() ? nullptr : models_.front().get();
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? nullptr : found->second;
+}
+
+ApiResult<ServedModel*> Service::model_for_work(std::string_view name) const {
+  if (phase_ != Phase::kReady) {
+    const bool loading = phase_ == Phase::kLoading;
+    ApiError error;
+    error.status = 503;
+    error.type = "server_error";
+    error.code = loading ? "loading" : "draining";
+    error.message = loading ? "the model is still being loaded; try again in a moment"
+                            : "this server is shutting down; try again when it is back";
+    error.retry_after_seconds = loading ? 2 : 10;
+    return error;
+  }
+  if (ServedModel* model = find(name); model != nullptr) return model;
+  ApiError error;
+  error.status = 404;
+  error.code = "model_not_found";
+  error.param = "model";
+  error.message = fmt::format("the model '{}' is not served here; served: {}", name.substr(0, 200),
+                              fmt::join(names(), ", "));
+  return error;
+}
+
+Service::Busy::Busy(Service& service) : service_(service) {
+  const std::lock_guard lock(service_.mutex_);
+  ++service_.busy_;
+}
+
+Service::Busy::~Busy() {
+  const std::lock_guard lock(service_.mutex_);
+  if (--service_.busy_ == 0) service_.idle_.notify_all();
+}
+
+int Service::busy() const {
+  const std::lock_guard lock(mutex_);
+  return busy_;
+}
+
+void Service::note_duration(double seconds) {
+  const std::lock_guard lock(mutex_);
+  usual_seconds_ += 0.1 * (seconds - usual_seconds_);
+}
+
+int Service::retry_after_seconds() const {
+  // Room comes when one running request ends: a share of the usual time, the more run together the sooner.
+  int running = 0;
+  for (ServedModel* model : models()) running += model->engine->stats().running;
+  const std::lock_guard lock(mutex_);
+  return static_cast<int>(std::clamp(std::ceil(usual_seconds_ / std::max(1, running)), 1.0, 600.0));
+}
+
+}  // namespace deepwell

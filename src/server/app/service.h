@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/app/metrics.h"
+#include "server/model/served_model.h"
+#include "server/request/api_error.h"
+
+namespace deepwell {
+
+enum class Phase { kLoading, kReady, kDraining };
+
+/// What every endpoint works with: the models, the phase the server is in, its metrics. Thread-safe.
+class Service {
+ public:
+  Service() = default;
+  /// Waits until nothing uses a model any more.
+  ~Service();
+
+  void add_model(std::shared_ptr<ServedModel> model, const std::vector<std::string>& aliases = {});
+  void set_phase(Phase phase) { phase_ = phase; }
+  Phase phase() const { return phase_; }
+
+  std::vector<ServedModel*> models() const;  ///< as added, without aliases
+  std::vector<std::string> names() const;    ///< ids and aliases that clients may use
+  /// "" is the first model. Errors: 404 model_not_found, 503 while loading or draining.
+  ApiResult<ServedModel*> model_for_work(std::string_view name) const;
+  ServedModel* find(std::string_view name) const;
+
+  /// Answers under way. A model stays alive as long as one is.
+  class Busy {
+   public:
+    explicit Busy(Service& service);
+    ~Busy();
+    Busy(const Busy&) = delete;
+    Busy& operator=(const Busy&) = delete;
+
+   private:
+    Service& service_;
+  };
+  int busy() const;
+
+  /// A guess, for Retry-After, of when a full queue has room again.
+  int retry_after_seconds() const;
+  void note_duration(double seconds);
+
+  Metrics metrics;
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable idle_;
+  int busy_ = 0;
+  double usual_seconds_ = 1;
+  std::atomic<Phase> phase_{Phase::kLoading};
+  std::vector<std::shared_ptr<ServedModel>> models_;
+  std::map<std::string, ServedModel*, std::less<>> by_name_;
+};
+
+}  // namespace deepwell
