@@ -16,16 +16,23 @@ namespace deepwell {
 using Token = std::int32_t;
 
 /// How a vocabulary entry came to be; numbered as in GGUF (tokenizer.ggml.token_type).
-enum class TokenType : std::uint8_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
+enum class TokenType : std::uint8_t {
+  kNormal = 1,
+  kUnknown = 2,
+  kControl = 3,
+  kUserDefined = 4,
+  kUnused = 5,
+  kByte = 6
+};
 
 /// A byte-level BPE vocabulary, wherever it was read from. Texts are in the GPT-2 byte alphabet.
 struct Vocabulary {
   std::vector<std::string> tokens;
-  std::vector<TokenType> types;          ///< as long as tokens, or empty: all normal
-  std::vector<std::string> merges;       ///< "left right", best first
-  std::string pre;                       ///< name of the pre-tokenizer: "smollm", "llama-bpe", "deepseek-v3", ...
-  std::vector<std::string> patterns;     ///< regexes applied in turn instead of `pre` (tokenizer.json), or empty
-  bool ignore_merges = false;            ///< a piece that is a token is taken whole
+  std::vector<TokenType> types;     ///< as long as tokens, or empty: all normal
+  std::vector<std::string> merges;  ///< "left right", best first
+  std::string pre;                  ///< name of the pre-tokenizer: "smollm", "llama-bpe", "deepseek-v3", ...
+  std::vector<std::string> patterns;  ///< regexes applied in turn instead of `pre` (tokenizer.json), or empty
+  bool ignore_merges = false;         ///< a piece that is a token is taken whole
   std::optional<bool> add_bos, add_eos;  ///< absent: the pre-tokenizer's default
   std::optional<Token> bos, eos, eot, eom, unknown, padding, fim_prefix, fim_suffix, fim_middle;
 };
@@ -54,7 +61,8 @@ class Tokenizer {
   virtual Token size() const = 0;
   virtual const Vocabulary& vocabulary() const = 0;
   virtual std::optional<Token> find(std::string_view text) const = 0;  ///< the token whose bytes are `text`
-  /// Tokens that end a reply: eos, eot, eom, and known end-of-turn texts (<|im_end|>, <|EOT|>, <|eot_id|>, ...).
+  /// Tokens that end a reply: eos, eot, eom, and known end-of-turn texts (<|im_end|>, <|EOT|>, <|eot_id|>,
+  /// ...).
   virtual bool ends_generation(Token token) const = 0;
 };
 
