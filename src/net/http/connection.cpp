@@ -137,6 +137,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::optional<Parser> parser_;
   std::shared_ptr<ExchangeState> state_;
   std::uint64_t body_budget_ = 0;
+  std::size_t header_bytes_ = 0;
   Clock::time_point deadline_ = Clock::time_point::max(), armed_ = Clock::time_point::max();
   Clock::time_point quiet_since_{};
   bool reading_ = false, end_of_input_ = false, timed_out_ = false, closed_ = false;
@@ -335,13 +336,19 @@ void Connection::refuse_for(error_code error) {
 // Gives the parser what has arrived. Wanting more is no error.
 void Connection::feed(error_code& error) {
   error = {};
+  const bool in_header = !parser_->is_header_done();
   const std::size_t used = parser_->put(asio::buffer(input_), error);
   input_.erase(0, used);
   if (error == beast::http::error::need_more) error = {};
+  // Beast's own limit is for one call: headers that drip in line by line would pass it.
+  if (in_header) header_bytes_ += used;
+  const std::size_t unfinished = parser_->is_header_done() ? 0 : input_.size();
+  if (!error && header_bytes_ + unfinished > options().header_bytes_max) error = beast::http::error::header_limit;
 }
 
 asio::awaitable<bool> Connection::read_request() {
   parser_.emplace();
+  header_bytes_ = 0;
   parser_->header_limit(options().header_bytes_max);
   parser_->body_limit(options().body_bytes_max);
   parser_->eager(false);
@@ -512,7 +519,8 @@ asio::awaitable<bool> Connection::serve_one() {
   if (end_of_input_ && input_.empty()) state_->leave();
   {
     auto exchange = std::make_shared<LiveExchange>(shared_from_this(), state_, std::move(request));
-    asio::post(*core_->workers, [core = core_.get(), exchange = std::move(exchange)]() mutable {
+    const std::uint64_t body_bytes = std::exchange(body_budget_, 0);
+    asio::post(*core_->workers, [core = core_, body_bytes, exchange = std::move(exchange)]() mutable {
       // The last line of defence: whatever a handler throws (no memory, say) becomes a 500.
       try {
         core->handler(exchange);
@@ -521,13 +529,13 @@ asio::awaitable<bool> Connection::serve_one() {
                                                  : Response{.status = 500, .body = "internal error\n"});
       }
       exchange.reset();
+      core->bodies_bytes -= body_bytes;  // the handler has read the body, or given it up
     });
   }
   const bool complete = co_await answer();
   const bool keep = complete && state_->keep_alive && !stopping() && (state_->chunks_allowed || !streaming_);
   state_->complete();
   state_.reset();
-  release_body_budget();
   co_return keep && !closed_;
 }
 

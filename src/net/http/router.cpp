@@ -10,6 +10,7 @@ namespace {
 
 std::vector<std::string> split(std::string_view path) {
   std::vector<std::string> segments;
+  if (!path.starts_with('/')) return segments;
   std::size_t start = 1;  // after the first slash
   while (start <= path.size()) {
     const std::size_t slash = std::min(path.find('/', start), path.size());

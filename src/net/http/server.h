@@ -19,7 +19,7 @@ struct ServerOptions {
   int handler_threads = 2;         ///< run the handler, so that a heavy one stalls no stream
   std::uint32_t header_bytes_max = 16 * 1024;
   std::uint64_t body_bytes_max = 32ULL << 20;
-  std::uint64_t bodies_bytes_max = 512ULL << 20;  ///< of all requests being read; beyond it 503
+  std::uint64_t bodies_bytes_max = 512ULL << 20;  ///< of all requests not yet handled; beyond it 503
   std::size_t connections_max = 4096;             ///< beyond it 503 and the door closes
   std::size_t unsent_bytes_max = 4U << 20;        ///< of one slow reader; beyond it the connection is dropped
   std::chrono::milliseconds idle_timeout{75'000};      ///< between requests

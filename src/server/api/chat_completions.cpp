@@ -83,7 +83,7 @@ class ChatDialect final : public Dialect {
 };
 
 void chat_completions(const Call& call) {
-  ApiResult<Request> request = parse_chat_request(call.request().body);
+  ApiResult<Request> request = parse_chat_request(call.take_body());
   if (!request) return call.reply_error(request.error());
   answer(call, std::move(*request),
          [](const Request& given, const Tokenizer& tokenizer) -> std::unique_ptr<Dialect> {

@@ -88,7 +88,7 @@ class CompletionDialect final : public Dialect {
 };
 
 void completions(const Call& call) {
-  ApiResult<Request> request = parse_completion_request(call.request().body);
+  ApiResult<Request> request = parse_completion_request(call.take_body());
   if (!request) return call.reply_error(request.error());
   answer(call, std::move(*request),
          [](const Request& given, const Tokenizer& tokenizer) -> std::unique_ptr<Dialect> {

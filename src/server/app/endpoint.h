@@ -29,6 +29,8 @@ struct Call {
   std::chrono::steady_clock::time_point arrived;
 
   const http::Request& request() const { return exchange->request(); }
+  /// The body, which the request then no longer holds: an answer may take minutes.
+  std::string take_body() const { return std::move(exchange->request().body); }
   void reply_json(std::string body, int status = 200) const;
   void reply_error(const ApiError& error) const;
 };
