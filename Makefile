@@ -49,6 +49,7 @@ tidy-changed: ## clang-tidy over what differs from the main branch
 	@exec scripts/tidy.sh changed
 
 install: build ## install under PREFIX=/usr/local: binary, man pages, completions, systemd unit
+	@scripts/build.sh release share
 	@cmake --install build/release --prefix $(PREFIX)
 
 clean: ## remove what was built (not the models)
