@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "engine/run/sampling.h"
+#include "engine/kv/page_pool.h"
+#include "engine/run/sampler.h"
 
 namespace deepwell {
 
@@ -31,7 +32,8 @@ struct EngineOptions {
 
 struct EngineInfo {
   std::string name, architecture, weight_types;
-  std::int64_t vocabulary, context, context_trained, layers, width, parameters, weight_bytes, cache_bytes_per_token;
+  std::int64_t vocabulary = 0, context = 0, context_trained = 0, layers = 0, width = 0, parameters = 0, weight_bytes = 0,
+               cache_bytes_per_token = 0;
 };
 
 struct EngineStats {
@@ -43,17 +45,6 @@ struct EngineStats {
 };
 
 enum class FinishReason { kStop, kLength, kCancelled, kError };
-
-struct TokenLogprob {
-  std::int32_t token;
-  float logprob;  ///< natural logarithm, after logit bias and penalties, before temperature and truncation
-};
-
-struct TokenOutput {
-  std::int32_t token;
-  std::optional<float> logprob;
-  std::vector<TokenLogprob> top;
-};
 
 struct FinishInfo {
   FinishReason reason;

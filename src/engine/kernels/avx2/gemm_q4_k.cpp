@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/kernels/avx2/gemm_int8.h"
+
+DW_AVX2_BEGIN
+namespace deepwell {
+namespace {
+#define ROWS(N) avx2::kquant_rows<KQuant<4>, N>
+void run(const GemmArgs& a) { DW_GEMM_COLUMNS(ROWS) }
+#undef ROWS
+}  // namespace
+Kernel kernel_avx2_gemm_q4_k() {
+  return {"gemm_q4_k", Isa::kAvx2, reinterpret_cast<Kernel::AnyFn>(run)};
+}
+}  // namespace deepwell
+DW_ISA_END

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/kernels/elementwise.h"
+#include "engine/kernels/avx2/vec.h"
+
+DW_AVX2_BEGIN
+namespace deepwell::avx2 {
+namespace {
+#include "engine/kernels/generic/math.inc"
+#include "engine/kernels/generic/elementwise.inc"
+}  // namespace
+}  // namespace deepwell::avx2
+DW_ISA_END
+
+namespace deepwell {
+Kernel kernel_avx2_rms_norm() { return kernel_of<RmsNorm>(Isa::kAvx2, avx2::rms_norm); }
+}  // namespace deepwell

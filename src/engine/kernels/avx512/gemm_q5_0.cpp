@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/kernels/avx512/gemm_int8.h"
+
+DW_AVX512_BEGIN
+namespace deepwell {
+namespace {
+#define GROUP(C) avx512::legacy_group<LegacyQ5_0, C>
+void run(const GemmArgs& a) { DW_GEMM_WIDTHS(GROUP) }
+#undef GROUP
+}  // namespace
+Kernel kernel_avx512_gemm_q5_0() {
+  return {"gemm_q5_0", Isa::kAvx512, reinterpret_cast<Kernel::AnyFn>(run)};
+}
+}  // namespace deepwell
+DW_ISA_END

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/kernels/elementwise.h"
+#include "engine/kernels/avx512/vec.h"
+
+DW_AVX512_BEGIN
+namespace deepwell::avx512 {
+namespace {
+#include "engine/kernels/generic/math.inc"
+#include "engine/kernels/generic/elementwise.inc"
+}  // namespace
+}  // namespace deepwell::avx512
+DW_ISA_END
+
+namespace deepwell {
+Kernel kernel_avx512_swiglu() { return kernel_of<SwiGlu>(Isa::kAvx512, avx512::swiglu); }
+}  // namespace deepwell

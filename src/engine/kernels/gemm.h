@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "engine/kernels/activation_tile.h"
+#include "engine/kernels/kernel.h"
+
+namespace deepwell {
+
+/// Y = W X for packed groups of 16 weight rows and one tile of up to 12 columns.
+struct GemmArgs {
+  const WeightFormat* format;  ///< of the groups
+  const std::byte* groups;     ///< `group_count` packed groups, group_bytes(k) apart, 64-byte aligned
+  std::int64_t group_count;
+  std::int64_t rows;           ///< of the matrix in these groups: 16 * (group_count - 1) < rows <= 16 * group_count
+  const ActivationTile* tile;  ///< of the format's activation kind; k is its k
+  int columns;                 ///< tokens in the tile, at most its width
+  float* y;                    ///< y[column * y_stride + row]
+  std::int64_t y_stride;
+  bool accumulate;             ///< y += instead of y =
+};
+
+/// One operator per weight type, named "gemm_" + its lower-case name ("gemm_q4_k").
+///
+/// Accuracy  against W (as dequantized) times the tile's dequantized values, exact:
+///           |y - exact| <= (k/32 + 16) * 2^-23 * sum |w x|; the order of the sum is each variant's own. Int8
+///           dots are exact in int32.
+/// Threads   no state; callers split groups.
+struct Gemm {
+  using Fn = void(const GemmArgs& args);
+  static std::string name(TypeId type);
+};
+
+/// The definition, for every type: unpacks the weights to float and sums in double.
+void gemm_reference(const GemmArgs& args);
+
+}  // namespace deepwell

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/kv/page_pool.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace deepwell {
+
+std::int64_t CacheLayout::bytes_per_token() const {
+  std::int64_t elements_per_page = 0;
+  for (const auto& streams : layers)
+    for (const StreamSpec& stream : streams) elements_per_page += stream.width * (page_tokens / stream.tokens_per_entry);
+  return elements_per_page * cache_element_bytes(type) / page_tokens;
+}
+
+Result<std::unique_ptr<PagePool>> PagePool::make(CacheLayout layout, std::int64_t pages) {
+  DW_CHECK(pages > 0);
+  const auto bytes = static_cast<std::size_t>(layout.bytes_per_page() * pages);
+  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED)
+    return Error{ErrorCode::kIo, fmt::format("no address space for a cache of {} bytes ({}); use a smaller --context "
+                                             "or --parallel", bytes, std::strerror(errno))};
+  return std::unique_ptr<PagePool>(new PagePool(std::move(layout), pages, static_cast<std::byte*>(memory)));
+}
+
+PagePool::PagePool(CacheLayout layout, std::int64_t pages, std::byte* memory)
+    : layout_(std::move(layout)), page_bytes_(layout_.bytes_per_page()), memory_(memory) {
+  std::int64_t offset = 0;
+  for (const auto& streams : layout_.layers) {
+    offsets_.emplace_back();
+    for (const StreamSpec& stream : streams) {
+      offsets_.back().push_back(offset);
+      offset += stream.width * (layout_.page_tokens / stream.tokens_per_entry) * cache_element_bytes(layout_.type);
+    }
+  }
+  owners_.assign(static_cast<std::size_t>(pages), 0);
+  for (std::int64_t page = pages; page-- > 0;) free_.push_back(static_cast<std::int32_t>(page));
+}
+
+PagePool::~PagePool() { ::munmap(memory_, static_cast<std::size_t>(page_bytes_) * owners_.size()); }
+
+std::int32_t PagePool::allocate() {
+  DW_CHECK(!free_.empty());
+  const std::int32_t page = free_.back();
+  free_.pop_back();
+  owners_[static_cast<std::size_t>(page)] = 1;
+  return page;
+}
+
+void PagePool::share(std::int32_t page) {
+  DW_CHECK(owners_[static_cast<std::size_t>(page)] > 0);
+  ++owners_[static_cast<std::size_t>(page)];
+}
+
+void PagePool::release(std::int32_t page) {
+  DW_CHECK(owners_[static_cast<std::size_t>(page)] > 0);
+  if (--owners_[static_cast<std::size_t>(page)] == 0) free_.push_back(page);
+}
+
+std::int64_t SequenceCache::missing(std::int64_t tokens) const {
+  const std::int64_t page_tokens = pool_->layout().page_tokens;
+  return std::max<std::int64_t>(0, (tokens + page_tokens - 1) / page_tokens - static_cast<std::int64_t>(pages_.size()));
+}
+
+void SequenceCache::grow(std::int64_t tokens) {
+  for (std::int64_t left = missing(tokens); left > 0; --left) pages_.push_back(pool_->allocate());
+}
+
+void SequenceCache::clear() {
+  for (std::int32_t page : pages_) pool_->release(page);
+  pages_.clear();
+}
+
+}  // namespace deepwell

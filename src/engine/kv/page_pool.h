@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace deepwell {
+
+/// How cache elements are stored.
+enum class CacheType { kF16, kBf16, kF32 };
+constexpr std::int64_t cache_element_bytes(CacheType type) { return type == CacheType::kF32 ? 4 : 2; }
+
+/// One thing a layer remembers of the past: `width` elements for every entry, an entry for every
+/// `tokens_per_entry` tokens. Full attention has two such streams (keys, values), MLA one.
+struct StreamSpec {
+  std::string_view name;
+  std::int64_t width;
+  int tokens_per_entry = 1;
+};
+
+/// What a model caches: the streams of each layer, all of one element type.
+struct CacheLayout {
+  std::vector<std::vector<StreamSpec>> layers;
+  CacheType type = CacheType::kF16;
+  int page_tokens = 64;
+
+  std::int64_t bytes_per_token() const;
+  std::int64_t bytes_per_page() const { return bytes_per_token() * page_tokens; }
+};
+
+/// Cache memory in pages of page_tokens tokens; a page holds every stream of every layer for its tokens, so
+/// one number names all that a model knows of them. Address space is reserved at once, memory is used when a
+/// page is first written. Pages are counted: a shared prefix is one page with several owners.
+///
+/// Threads   one thread allocates and frees; any thread reads and writes pages it owns.
+class PagePool {
+ public:
+  static Result<std::unique_ptr<PagePool>> make(CacheLayout layout, std::int64_t pages);
+  ~PagePool();
+  PagePool(const PagePool&) = delete;
+  PagePool& operator=(const PagePool&) = delete;
+
+  const CacheLayout& layout() const { return layout_; }
+  std::int64_t pages() const { return static_cast<std::int64_t>(owners_.size()); }
+  std::int64_t free_pages() const { return static_cast<std::int64_t>(free_.size()); }
+
+  std::int32_t allocate();            ///< requires free_pages() > 0; one owner
+  void share(std::int32_t page);      ///< one owner more
+  void release(std::int32_t page);    ///< one owner less; free when none is left
+  /// The block of one stream of one layer: page_tokens / tokens_per_entry entries, laid out as the
+  /// operator that owns the stream likes. 64-byte aligned where the width allows.
+  std::byte* stream(std::int32_t page, std::int64_t layer, std::int64_t stream_index) const {
+    return memory_ + page * page_bytes_ + offsets_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(stream_index)];
+  }
+
+ private:
+  PagePool(CacheLayout layout, std::int64_t pages, std::byte* memory);
+  CacheLayout layout_;
+  std::int64_t page_bytes_;
+  std::vector<std::vector<std::int64_t>> offsets_;
+  std::byte* memory_;
+  std::vector<std::int32_t> free_;
+  std::vector<std::int32_t> owners_;
+};
+
+/// The pages of one sequence, first to last.
+class SequenceCache {
+ public:
+  explicit SequenceCache(PagePool& pool) : pool_(&pool) {}
+  ~SequenceCache() { clear(); }
+  SequenceCache(SequenceCache&& other) noexcept : pool_(other.pool_), pages_(std::move(other.pages_)) {
+    other.pages_.clear();
+  }
+  SequenceCache& operator=(SequenceCache&&) = delete;
+  SequenceCache(const SequenceCache&) = delete;
+  SequenceCache& operator=(const SequenceCache&) = delete;
+
+  const std::vector<std::int32_t>& pages() const { return pages_; }
+  PagePool& pool() const { return *pool_; }
+  /// Pages still missing for `tokens` tokens.
+  std::int64_t missing(std::int64_t tokens) const;
+  /// Makes room for `tokens` tokens in all; requires that the pool has the missing pages.
+  void grow(std::int64_t tokens);
+  void clear();
+
+ private:
+  PagePool* pool_;
+  std::vector<std::int32_t> pages_;
+};
+
+}  // namespace deepwell

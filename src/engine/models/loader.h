@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/thread_pool.h"
+#include "engine/formats/model_file.h"
+#include "engine/nn/layers.h"
+
+namespace deepwell {
+
+/// Takes a model's parts out of a file, checking each shape, and counts progress.
+///
+/// Tensors are asked for as (rows, k), the mathematical shape of the matrix; errors name the tensor, the
+/// shape it has and the one it should have.
+class Loader {
+ public:
+  using Progress = std::function<void(double fraction)>;
+  Loader(const ModelFile& file, ThreadPool& pool, Progress progress);
+
+  const ModelFile& file() const { return file_; }
+  /// "general.architecture" + "." + key.
+  std::string key(std::string_view name) const;
+  /// A required positive integer of at most `highest`.
+  Result<std::int64_t> integer(std::string_view name, std::int64_t highest) const;
+  std::int64_t integer_or(std::string_view name, std::int64_t otherwise) const;
+  double number_or(std::string_view name, double otherwise) const;
+
+  bool has(std::string_view tensor) const { return file_.find(tensor) != nullptr; }
+  /// tensor + ".weight", with tensor + ".bias" where the file has one.
+  Result<Linear> linear(const std::string& tensor, std::int64_t rows, std::int64_t k);
+  Result<std::vector<float>> vector(const std::string& tensor, std::int64_t n);
+  Result<RmsNormLayer> rms_norm(const std::string& tensor, std::int64_t n, float eps);
+  Result<Embedding> embedding(const std::string& tensor, std::int64_t rows, std::int64_t width);
+  /// Like linear, of a tensor that stays in use as an embedding.
+  Result<Linear> tied(const std::string& tensor, std::int64_t rows, std::int64_t k);
+
+ private:
+  Result<const FileTensor*> find(const std::string& tensor, std::int64_t rows, std::int64_t k) const;
+  Result<const WeightFormat*> format_of(const FileTensor& tensor) const;
+  const ModelFile& file_;
+  ThreadPool& pool_;
+  Progress progress_;
+  double bytes_done_ = 0, bytes_total_ = 1;
+};
+
+}  // namespace deepwell

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/nn/batch.h"
+#include "engine/nn/context.h"
+
+namespace deepwell {
+
+class Loader;
+
+/// What every architecture can say of itself.
+struct ModelShape {
+  std::int64_t layers = 0, width = 0, vocabulary = 0, context = 0;  ///< context: tokens it was trained for
+};
+
+/// A model's weights and the straight line of operators over them. Const after loading: what a sequence
+/// remembers is in its cache.
+class Model {
+ public:
+  virtual ~Model() = default;
+  virtual const ModelShape& shape() const = 0;
+  virtual CacheLayout cache_layout(CacheType type) const = 0;
+  /// logits (output rows, vocabulary). Requires tokens and positions in range and caches grown to hold them.
+  virtual void forward(const Batch& batch, float* logits, Context& context) const = 0;
+};
+
+/// A file of this folder: the value of "general.architecture" it answers to, and how it is loaded.
+struct Architecture {
+  std::string_view name;
+  Result<std::unique_ptr<Model>> (*load)(Loader& loader);
+  /// The cache of such a model from its metadata alone, for sizing without loading.
+  Result<CacheLayout> (*layout)(const Loader& loader, CacheType type);
+};
+const std::vector<Architecture>& all_architectures();
+/// kUnsupported names the architecture and those there are.
+Result<Architecture> find_architecture(std::string_view name);
+
+}  // namespace deepwell

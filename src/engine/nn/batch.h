@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "engine/kv/page_pool.h"
+
+namespace deepwell {
+
+/// Consecutive rows of one sequence in a batch. Its cache has room for every position among them.
+struct BatchSequence {
+  std::int64_t first, count;
+  const SequenceCache* cache;
+};
+
+/// What one forward pass computes: prompt chunks and single tokens of many sequences side by side.
+struct Batch {
+  std::span<const std::int32_t> tokens;
+  std::span<const std::int32_t> positions;  ///< of each token in its sequence
+  std::span<const BatchSequence> sequences;
+  std::span<const std::int32_t> output_rows;  ///< ascending: rows whose logits are wanted
+
+  std::int64_t rows() const { return static_cast<std::int64_t>(tokens.size()); }
+};
+
+}  // namespace deepwell

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/run/describe.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+
+#include "engine/models/loader.h"
+
+namespace deepwell {
+
+EngineInfo describe_model(const ModelFile& file) {
+  EngineInfo info;
+  info.architecture = file.architecture();
+  info.name = file.metadata().text("general.name").value_or("");
+  info.layers = file.metadata().integer(info.architecture + ".block_count").value_or(0);
+  info.width = file.metadata().integer(info.architecture + ".embedding_length").value_or(0);
+  std::map<std::string_view, std::int64_t> bytes_of;
+  for (const FileTensor& tensor : file.tensors()) {
+    info.parameters += tensor.row_length() * tensor.rows();
+    const auto bytes = static_cast<std::int64_t>(tensor.bytes.size());
+    info.weight_bytes += bytes;
+    bytes_of[type_info(tensor.type).name] += bytes;
+  }
+  std::vector<std::pair<std::int64_t, std::string_view>> order;
+  for (const auto& [name, bytes] : bytes_of) order.emplace_back(bytes, name);
+  std::sort(order.rbegin(), order.rend());
+  for (const auto& [bytes, name] : order) {
+    const std::int64_t percent = bytes * 100 / std::max<std::int64_t>(1, info.weight_bytes);
+    if (percent == 0 && !info.weight_types.empty()) break;
+    info.weight_types += fmt::format("{}{} {}%", info.weight_types.empty() ? "" : ", ", name, percent);
+  }
+  return info;
+}
+
+Result<std::int64_t> trained_context(const ModelFile& file) {
+  ThreadPool none(1);
+  return Loader(file, none, {}).integer("context_length", std::int64_t{1} << 30);
+}
+
+Result<CacheLayout> cache_layout_of(const ModelFile& file, CacheType type) {
+  DW_TRY(const Architecture architecture, find_architecture(file.architecture()));
+  ThreadPool none(1);
+  return architecture.layout(Loader(file, none, {}), type);
+}
+
+std::int64_t available_memory_bytes() {
+  std::ifstream meminfo("/proc/meminfo");
+  std::string name;
+  std::int64_t kib = 0;
+  while (meminfo >> name >> kib) {
+    if (name == "MemAvailable:") return kib * 1024;
+    meminfo.ignore(64, '\n');
+  }
+  return 0;
+}
+
+}  // namespace deepwell

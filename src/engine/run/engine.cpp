@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/run/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/run/describe.h"
+#include "engine/run/scheduler.h"
+
+namespace deepwell {
+
+Result<std::unique_ptr<Engine>> Engine::load(std::shared_ptr<const ModelFile> file, EngineOptions options,
+                                             EndToken ends_generation, const Progress& progress) {
+  DW_TRY(const std::int64_t trained, trained_context(*file));
+  if (options.context < 0 || options.parallel < 1 || options.queue < 0 || options.prefill_chunk < 1)
+    return Error{ErrorCode::kInvalid, "context, parallel, queue and prefill chunk must be positive"};
+  EngineInfo info = describe_model(*file);
+  info.context_trained = trained;
+  info.context = options.context > 0 ? options.context : std::min<std::int64_t>(trained, 8192);
+  DW_TRY(const CacheLayout layout, cache_layout_of(*file, options.cache_type));
+  info.cache_bytes_per_token = layout.bytes_per_token();
+
+  RunnerOptions runner_options;
+  runner_options.threads = options.threads;
+  runner_options.cache_type = options.cache_type;
+  runner_options.exact = options.exact;
+  runner_options.cache_tokens = info.context * options.parallel;
+  const std::int64_t allowed = options.cache_bytes > 0 ? options.cache_bytes : available_memory_bytes() / 4;
+  if (allowed > 0 && info.cache_bytes_per_token > 0)  // but one whole sequence at least
+    runner_options.cache_tokens =
+        std::clamp(allowed / info.cache_bytes_per_token, info.context, runner_options.cache_tokens);
+  DW_TRY(std::unique_ptr<Runner> runner, Runner::load(std::move(file), runner_options, progress));
+  info.vocabulary = runner->model().shape().vocabulary;
+  return make_scheduler(std::move(runner), std::move(options), std::move(info), std::move(ends_generation));
+}
+
+}  // namespace deepwell

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "engine/formats/model_file.h"
+#include "engine/models/model.h"
+
+namespace deepwell {
+
+struct RunnerOptions {
+  int threads = 0;  ///< 0: one per physical core
+  CacheType cache_type = CacheType::kF16;
+  bool exact = false;
+  std::int64_t cache_tokens = 8192;  ///< rounded up to pages
+};
+
+/// A loaded model with its threads, cache and work memory: forward passes by hand. The engine schedules over
+/// one; benchmarks and probes use it as it is. One thread at a time.
+class Runner {
+ public:
+  using Progress = std::function<void(double fraction)>;
+  /// Keeps `file` open: token tables are read where they lie.
+  static Result<std::unique_ptr<Runner>> load(std::shared_ptr<const ModelFile> file, const RunnerOptions& options,
+                                              const Progress& progress = {});
+
+  const Model& model() const { return *model_; }
+  PagePool& cache() { return *cache_; }
+  ThreadPool& threads() { return *threads_; }
+  /// logits (output rows, vocabulary).
+  void forward(const Batch& batch, float* logits);
+
+ private:
+  Runner() = default;
+  std::shared_ptr<const ModelFile> file_;
+  std::unique_ptr<ThreadPool> threads_;
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<PagePool> cache_;
+  Scratch scratch_;
+  bool exact_ = false;
+};
+
+}  // namespace deepwell
