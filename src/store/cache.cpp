@@ -41,7 +41,7 @@ std::vector<std::string> snapshot_files(const fs::path& snapshot) {
     if (files.size() >= kFilesMax) break;
     std::error_code ignored;
     if (fs::is_regular_file(it->path(), ignored))
-      files.push_back(fs::relative(it->path(), snapshot, ignored));
+      files.push_back(it->path().lexically_relative(snapshot));
   }
   std::sort(files.begin(), files.end());
   return files;
@@ -177,8 +177,7 @@ Status CacheRepo::publish(const std::string& revision, const std::string& file,
   fs::create_directories(at.parent_path(), error);
   if (error) return cannot("make this folder", at.parent_path(), error.message());
   // Relative, so that the cache can be moved or mounted elsewhere.
-  const fs::path target = fs::relative(blob(hash), at.parent_path(), error);
-  if (error) return cannot("link to the content from", at, error.message());
+  const fs::path target = blob(hash).lexically_relative(at.parent_path());
   if (fs::read_symlink(at, error) == target && !error) return Done{};
   // A name of our own first: a link cannot be replaced in one step, a rename can.
   fs::path fresh = at;

@@ -38,7 +38,8 @@ std::vector<std::string> near_names(const std::vector<CacheEntry>& entries, cons
   const std::string wanted = small_letters(word);
   std::vector<std::pair<std::size_t, std::string>> scored;
   // The one name that may be meant before it is there.
-  if (edits(wanted, "default") <= 2) scored.emplace_back(edits(wanted, "default"), "default");
+  if (wanted != "default" && edits(wanted, "default") <= 2)
+    scored.emplace_back(edits(wanted, "default"), "default");
   for (const CacheEntry& entry : entries) {
     const std::string full = small_letters(entry.model.name);
     const std::string repo = small_letters(entry.name.repo);
