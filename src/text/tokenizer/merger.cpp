@@ -2,12 +2,12 @@
 #include "text/tokenizer/merger.h"
 
 #include <algorithm>
-#include <cstring>
 #include <functional>
 
 namespace deepwell {
 namespace {
 
+constexpr std::size_t kScanStep = 8;  // the scan for the best pair runs in whole vectors
 constexpr std::uint32_t kEnd = ~std::uint32_t{0};
 
 /// The bytes that no UTF-8 text holds.
@@ -40,26 +40,43 @@ void Merger::merge(std::string_view piece, std::vector<Token>& out) {
     merge_long(piece, out);
 }
 
+// One scan finds the best pair and where it is: a pair is one number, its rank above its place. Symbols never
+// move; a merged one just drops out of the chain, and its number out of the scan.
 void Merger::merge_short(std::string_view piece, std::vector<Token>& out) {
-  Token symbols[3 * kShort];
-  std::uint32_t ranks[3 * kShort];  // of symbols i and i+1
-  std::size_t count = start(piece, symbols);
+  constexpr std::size_t kSymbolsMax = 3 * kShort;
+  constexpr int kPlaceBits = 8;
+  static_assert(kSymbolsMax <= 1 << kPlaceBits && kPlaceBits + MergeTable::kRankBits < 31);
+  constexpr std::int32_t kNone = INT32_MAX;
+  Token symbols[kSymbolsMax];
+  std::int32_t pairs[kSymbolsMax + kScanStep];  // of a symbol and the next in the chain
+  std::uint8_t next[kSymbolsMax + 1], previous[kSymbolsMax + 1];
+  const std::size_t count = start(piece, symbols);
   if (count == 0) return;
-  for (std::size_t i = 0; i + 1 < count; ++i) ranks[i] = merges_.rank(symbols[i], symbols[i + 1]);
-  while (count > 1) {
-    std::uint32_t best = MergeTable::kNoRank;
-    for (std::size_t i = 0; i + 1 < count; ++i) best = std::min(best, ranks[i]);
-    if (best == MergeTable::kNoRank) break;
-    std::size_t at = 0;
-    while (ranks[at] != best) ++at;
-    symbols[at] = merges_.result(best);
-    std::memmove(symbols + at + 1, symbols + at + 2, (count - at - 2) * sizeof *symbols);
-    std::memmove(ranks + at, ranks + at + 1, (count - at - 2) * sizeof *ranks);
-    --count;
-    if (at + 1 < count) ranks[at] = merges_.rank(symbols[at], symbols[at + 1]);
-    if (at > 0) ranks[at - 1] = merges_.rank(symbols[at - 1], symbols[at]);
+  const auto pair_at = [&](std::size_t left, std::size_t right) {
+    const std::uint32_t rank = merges_.rank(symbols[left], symbols[right]);
+    return rank == MergeTable::kNoRank ? kNone : static_cast<std::int32_t>(rank << kPlaceBits | left);
+  };
+  for (std::size_t i = 0; i < count; ++i) {
+    pairs[i] = i + 1 < count ? pair_at(i, i + 1) : kNone;
+    next[i] = static_cast<std::uint8_t>(i + 1);
+    previous[i + 1] = static_cast<std::uint8_t>(i);
   }
-  out.insert(out.end(), symbols, symbols + count);
+  const std::size_t scanned = (count + kScanStep - 1) / kScanStep * kScanStep;
+  std::fill(pairs + count, pairs + scanned, kNone);
+  for (;;) {
+    std::int32_t best = kNone;
+    for (std::size_t i = 0; i < scanned; ++i) best = pairs[i] < best ? pairs[i] : best;
+    if (best == kNone) break;
+    const std::size_t left = static_cast<std::size_t>(best) & ((1 << kPlaceBits) - 1);
+    const std::size_t right = next[left], after = next[right];
+    symbols[left] = merges_.result(static_cast<std::uint32_t>(best) >> kPlaceBits);
+    next[left] = static_cast<std::uint8_t>(after);
+    previous[after] = static_cast<std::uint8_t>(left);
+    pairs[right] = kNone;
+    pairs[left] = after < count ? pair_at(left, after) : kNone;
+    if (left > 0) pairs[previous[left]] = pair_at(previous[left], left);
+  }
+  for (std::size_t i = 0; i < count; i = next[i]) out.push_back(symbols[i]);
 }
 
 void Merger::merge_long(std::string_view piece, std::vector<Token>& out) {

@@ -28,7 +28,7 @@ class Merger {
   void merge(std::string_view piece, std::vector<Token>& out);
 
  private:
-  static constexpr std::size_t kShort = 96;
+  static constexpr std::size_t kShort = 84;
   static constexpr std::size_t kPieceBytesMax = 1U << 28;  // longer ones are cut, so that positions fit
 
   struct Symbol {

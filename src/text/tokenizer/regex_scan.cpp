@@ -40,6 +40,8 @@ const char* dialect_trap(std::string_view pattern) {
       if (next == 'h' || next == 'H') return "\\h is a hexadecimal digit to some engines, a blank to others";
       if (next == 'K' || next == 'g' || next == 'C') return "\\K, \\g and \\C are not supported";
       ++i;
+      if (i + 1 < pattern.size() && pattern[i + 1] == '{')  // \p{L}: these braces are no repeat
+        i = std::min(pattern.find('}', i), pattern.size() - 1);
     } else if (in_class) {
       if (pattern[i] == '&' && next == '&') return "class intersection (&&) is not supported";
       if (pattern[i] == '[' && next != ':') return "nested classes are not supported";

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
+#include <initializer_list>
+#include <utility>
+
 #include "text/tokenizer/pretokenizer.h"
 #include "text/tokenizer/unicode.h"
 
@@ -13,11 +17,33 @@ namespace deepwell::pretokenizer {
 using unicode::Char;
 using unicode::char_at;
 
+/// Which bytes a match may start with. Only a filter, to skip quickly where no match can be: it may say yes
+/// too often. It never names a byte that can stand inside a character, so skipping keeps to whole characters.
+class FirstBytes {
+ public:
+  constexpr FirstBytes(std::initializer_list<std::pair<unsigned, unsigned>> ranges) {
+    for (const auto& [first, last] : ranges)
+      for (unsigned b = first; b <= last; ++b) may_start_[b] = true;
+  }
+  constexpr bool operator[](char c) const { return may_start_[static_cast<unsigned char>(c)]; }
+
+ private:
+  std::array<bool, 256> may_start_{};
+};
+inline constexpr FirstBytes kAnyFirst{{0x00, 0x7F}, {0xC2, 0xF4}};
+inline constexpr FirstBytes kNewlineFirst{{'\n', '\n'}, {'\r', '\r'}};
+inline constexpr FirstBytes kNumberFirst{{'0', '9'}, {0xC2, 0xE3}, {0xEA, 0xEA}, {0xEF, 0xF0}};
+inline constexpr FirstBytes kEastAsianFirst{{0xE0, 0xED}};
+
 /// Cuts where the matcher matches: leftmost first, never overlapping, as a regex search does.
-template <auto kMatch>
+template <auto kMatch, const FirstBytes& kFirst = kAnyFirst>
 void cut_matches(const char* begin, const char* end, PieceSink& out) {
   const char* gap = begin;
   for (const char* at = begin; at < end;) {
+    if constexpr (&kFirst != &kAnyFirst) {
+      while (at < end && !kFirst[*at]) ++at;
+      if (at == end) break;
+    }
     const char* const stop = kMatch(at, end);
     if (stop == at) {
       at += char_at(at, end).bytes;

@@ -16,11 +16,11 @@ bool is_east_asian(const Char& c) {
 
 PreTokenizer pretokenizer_pre_deepseek_coder() {
   return {{{"deepseek-coder", true}},
-          {{R"([\r\n])", cut_matches<newline>},
+          {{R"([\r\n])", cut_matches<newline, kNewlineFirst>},
            {R"(\s?\p{L}+)", cut_matches<spaced_run<is_letter>>},
            {R"(\s?\p{P}+)", cut_matches<spaced_run<is_punctuation>>},
-           {"[一-龥ࠀ-一가-퟿]+", cut_matches<run_of<is_east_asian>>},
-           {R"(\p{N})", cut_matches<short_run<is_number, 1>>}}};
+           {"[一-龥ࠀ-一가-퟿]+", cut_matches<run_of<is_east_asian>, kEastAsianFirst>},
+           {R"(\p{N})", cut_matches<short_run<is_number, 1>, kNumberFirst>}}};
 }
 
 }  // namespace deepwell::pretokenizer

@@ -57,12 +57,12 @@ void cut_trailing_space(const char* begin, const char* end, PieceSink& out) {
 
 PreTokenizer pretokenizer_pre_deepseek_llm() {
   return {{{"deepseek-llm", true}},
-          {{R"([\r\n])", cut_matches<newline>},
+          {{R"([\r\n])", cut_matches<newline, kNewlineFirst>},
            {kWordPattern, cut_matches<spaced_run<is_cased>>},
            {R"(\s?[!-/:-~！-／：-～‘-‟　-。]+)", cut_matches<spaced_run<is_mark>>},
            {R"(\s+$)", cut_trailing_space},
-           {"[一-龥ࠀ-一가-퟿]+", cut_matches<run_of<is_east_asian>>},
-           {R"(\p{N}+)", cut_matches<run_of<is_number>>}}};
+           {"[一-龥ࠀ-一가-퟿]+", cut_matches<run_of<is_east_asian>, kEastAsianFirst>},
+           {R"(\p{N}+)", cut_matches<run_of<is_number>, kNumberFirst>}}};
 }
 
 }  // namespace deepwell::pretokenizer

@@ -43,8 +43,8 @@ const char* word(const char* at, const char* end) {
 
 PreTokenizer pretokenizer_pre_deepseek_v3() {
   return {{{"deepseek-v3", true}, {"joyai-llm", false}},
-          {{R"(\p{N}{1,3})", cut_matches<short_run<is_number, 3>>},
-           {"[一-龥぀-ゟ゠-ヿ]+", cut_matches<run_of<is_chinese_or_kana>>},
+          {{R"(\p{N}{1,3})", cut_matches<short_run<is_number, 3>, kNumberFirst>},
+           {"[一-龥぀-ゟ゠-ヿ]+", cut_matches<run_of<is_chinese_or_kana>, kEastAsianFirst>},
            {kWordPattern, cut_matches<word>}}};
 }
 

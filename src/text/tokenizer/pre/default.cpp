@@ -23,7 +23,7 @@ PreTokenizer pretokenizer_pre_default() {
   return {{{"default"}},
           {{R"([\p{P}\$\+<=>\^~\|]+)", cut_matches<run_of<is_mark>>},
            {kGpt2Pattern, cut_matches<gpt2_word>},
-           {R"(\p{N}+)", cut_matches<run_of<is_number>>},
+           {R"(\p{N}+)", cut_matches<run_of<is_number>, kNumberFirst>},
            {"[0-9][0-9][0-9]", cut_matches<three_digits>}}};
 }
 

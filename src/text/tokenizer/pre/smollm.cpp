@@ -6,7 +6,8 @@ namespace deepwell::pretokenizer {
 
 PreTokenizer pretokenizer_pre_smollm() {
   return {{{"smollm"}},
-          {{kDigits, cut_matches<short_run<is_digit_split, 1>>}, {kGpt2Pattern, cut_matches<gpt2_word>}}};
+          {{kDigits, cut_matches<short_run<is_digit_split, 1>, kNumberFirst>},
+           {kGpt2Pattern, cut_matches<gpt2_word>}}};
 }
 
 }  // namespace deepwell::pretokenizer
