@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # What `cmake --install` puts where: the binary, and what is written from its own command tree (man pages and
 # completions) or around it (the systemd unit). The target "share" writes those.
-# DEEPWELL_CONFIG=/dev/null: the defaults shown are the program's, not those of whoever builds it.
 include(GNUInstallDirs)
 set(share ${CMAKE_BINARY_DIR}/share)
 
 configure_file(${CMAKE_SOURCE_DIR}/packaging/deepwell.service.in ${share}/deepwell.service @ONLY)
 add_custom_command(OUTPUT ${share}/stamp
-  COMMAND ${CMAKE_COMMAND} -E env DEEPWELL_CONFIG=/dev/null $<TARGET_FILE:deepwell> man --output ${share}/man1
-  COMMAND ${CMAKE_COMMAND} -E env DEEPWELL_CONFIG=/dev/null $<TARGET_FILE:deepwell> completions bash > ${share}/deepwell.bash
-  COMMAND ${CMAKE_COMMAND} -E env DEEPWELL_CONFIG=/dev/null $<TARGET_FILE:deepwell> completions zsh > ${share}/_deepwell
-  COMMAND ${CMAKE_COMMAND} -E env DEEPWELL_CONFIG=/dev/null $<TARGET_FILE:deepwell> completions fish > ${share}/deepwell.fish
+  COMMAND deepwell man --output ${share}/man1
+  COMMAND deepwell completions bash > ${share}/deepwell.bash
+  COMMAND deepwell completions zsh > ${share}/_deepwell
+  COMMAND deepwell completions fish > ${share}/deepwell.fish
   COMMAND ${CMAKE_COMMAND} -E touch ${share}/stamp
   DEPENDS deepwell COMMENT "Writing man pages and completions" VERBATIM)
 add_custom_target(share DEPENDS ${share}/stamp)

@@ -10,7 +10,7 @@
 
 #include "base/cpu.h"
 #include "base/version.h"
-#include "cli/settings.h"
+#include "cli/flag_variables.h"
 #include "cli/suggest.h"
 
 namespace deepwell {
@@ -31,7 +31,7 @@ constexpr const char* kFooter =
     "  deepwell fit model.gguf                     will it run here, and how fast\n"
     "  deepwell doctor                             is this machine set up well\n"
     "\n"
-    "Flags can also be set by variables (--port: DEEPWELL_PORT) and in ~/.config/deepwell/config.toml.\n"
+    "Every flag is also a variable: --threads is DEEPWELL_THREADS; the flag wins.\n"
     "'deepwell COMMAND --help' explains a command. Exit codes: 0 done, 1 failed, 2 wrong usage.";
 
 std::vector<std::string> subcommand_names(const CLI::App& app) {
@@ -110,7 +110,7 @@ CommandLine make_command_line(std::span<const Command> commands) {
     const auto all = root.get_subcommands([](const CLI::App*) { return true; });
     for (std::size_t i = before; i < all.size(); ++i) line.run[all[i]] = run;
   }
-  name_environment(root);
+  name_flag_variables(root);
   return line;
 }
 
@@ -150,14 +150,6 @@ int run_cli(int argc, const char* const* argv, std::ostream& out, std::ostream& 
     return kExitUsage;
   }
   CommandLine line = make_command_line(all_commands());
-  const auto config = find_config_file();
-  const Status applied = !config.ok()      ? Status(config.error())
-                         : config->empty() ? Status(Done{})
-                                           : apply_config_file(*line.root, *config);
-  if (!applied.ok()) {
-    err << "deepwell: " << applied.error().message << '\n';
-    return kExitUsage;
-  }
   return run_command_line(line, argc, argv, out, err);
 }
 
