@@ -26,12 +26,14 @@ class ChatTemplate {
   /// `special_texts`: every text that the tokenizer turns into one token when parse_special is set (control
   /// and user-defined tokens); without them a user's "<|im_start|>" cannot be told from the template's.
   /// Errors: kInvalid with the line of the template.
-  static Result<std::unique_ptr<ChatTemplate>> compile(std::string source, std::vector<std::string> special_texts);
+  static Result<std::unique_ptr<ChatTemplate>> compile(std::string source,
+                                                       std::vector<std::string> special_texts);
   virtual ~ChatTemplate() = default;
 
   /// `context_json`: an object with "messages" (role, content, ...), "add_generation_prompt", "bos_token",
   /// "eos_token", "tools" and whatever else the template reads. Strings anywhere in it are a user's, but for
-  /// top-level keys ending in "_token". The texts <think>, </think>, <tool_call> and </tool_call> count as
+  /// top-level keys ending in "_token". The order of keys shows in prompts that list tools: build it with
+  /// nlohmann::ordered_json. The texts <think>, </think>, <tool_call> and </tool_call> count as
   /// the template's in messages of role "assistant": templates cut history at them, and models wrote them.
   /// Filters, concatenation, trimming, slicing and changes of case do not hide where a text came from; a
   /// template that takes a user's string apart by characters and joins them in another order may.

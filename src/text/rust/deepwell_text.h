@@ -4,7 +4,8 @@
 // The C ABI of the Rust crate beside this file. Only src/text may include it.
 //
 // Strings are UTF-8 with a length and no terminator; bytes that are not UTF-8 give an error. Nothing here
-// throws, panics or aborts. Whatever is handed out is freed by the function named with it, and by nothing else.
+// throws, panics or aborts. Whatever is handed out is freed by the function named with it, and by nothing
+// else.
 
 #include <stddef.h>
 #include <stdint.h>

@@ -4,9 +4,11 @@
 //! Only this file holds unsafe code that touches foreign memory. Every entry point catches panics, so none
 //! unwinds into C++.
 
+mod filters;
 mod guard;
 mod json;
 mod methods;
+mod operators;
 mod strftime;
 mod template;
 

@@ -5,7 +5,7 @@
 //! those whose result can be far larger than their input, which are paid for before they are made.
 
 use crate::guard::is_space;
-use minijinja::value::{from_args, Kwargs, ValueKind};
+use minijinja::value::{from_args, Kwargs, Tuple, ValueKind};
 use minijinja::{Error, ErrorKind, State, Value};
 
 pub fn call(state: &mut State, value: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
@@ -61,12 +61,12 @@ fn on_string(state: &State, text: &str, method: &str, args: &[Value]) -> Result<
         "partition" => {
             let (separator,): (&str,) = from_args(args)?;
             let parts = text.split_once(separator);
-            Value::from(parts.map_or([text, "", ""], |(a, b)| [a, separator, b]).map(Value::from).to_vec())
+            triple(parts.map_or([text, "", ""], |(a, b)| [a, separator, b]))
         }
         "rpartition" => {
             let (separator,): (&str,) = from_args(args)?;
             let parts = text.rsplit_once(separator);
-            Value::from(parts.map_or(["", "", text], |(a, b)| [a, separator, b]).map(Value::from).to_vec())
+            triple(parts.map_or(["", "", text], |(a, b)| [a, separator, b]))
         }
         "isspace" => Value::from(!text.is_empty() && text.chars().all(is_space)),
         "index" | "rindex" => {
@@ -84,7 +84,7 @@ fn on_string(state: &State, text: &str, method: &str, args: &[Value]) -> Result<
             Value::from(format!("{sign}{}{digits}", padding(text, width, '0')?))
         }
         // Widths in a format can ask for any size.
-        "format" => return Err(invalid("str.format is not supported in chat templates; use ~ or %")),
+        "format" => return Err(invalid("str.format is not supported in chat templates; use ~")),
         _ => return Ok(None),
     }))
 }
@@ -108,6 +108,10 @@ fn on_dict(value: &Value, method: &str, args: &[Value]) -> Result<Option<Value>,
     }
     let () = from_args(args)?;
     Ok(Some(value.clone()))
+}
+
+fn triple(parts: [&str; 3]) -> Value {
+    Value::from(Tuple::from(parts.map(Value::from)))
 }
 
 fn invalid(what: &'static str) -> Error {

@@ -2,12 +2,14 @@
 //! A chat template: minijinja set up as Hugging Face sets up Jinja2, with limits.
 
 use crate::guard::{self, Guard, Marking};
-use crate::{json, methods, panic_text, strftime};
+use crate::{filters, json, methods, operators, panic_text, strftime};
+use minijinja::machinery::{self, CompiledTemplate, Instruction, Instructions, TemplateConfig};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
-use minijinja::{Environment, Error, ErrorKind, Value};
-use std::io::{self, Write};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Value};
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The render's mark, for filters that would escape it.
 pub const MARK_VARIABLE: &str = "__deepwell_mark";
@@ -37,10 +39,29 @@ impl ChatTemplate {
         if source.len() > SOURCE_BYTES_MAX {
             return Err(format!("the chat template is larger than {SOURCE_BYTES_MAX} bytes"));
         }
-        let source = without_generation_tags(source);
-        let mut environment = hugging_face_environment()?;
-        environment.add_template_owned(NAME, source.clone()).map_err(|e| explain(&e))?;
-        Ok(ChatTemplate { environment, guard: Guard::new(special_texts)?, source })
+        let lines = source.replace("\r\n", "\n").replace('\r', "\n"); // as Jinja2 reads them
+        let template =
+            ChatTemplate { environment: hugging_face_environment(), guard: Guard::new(special_texts)?, source: without_generation_tags(&lines) };
+        template.instructions()?;
+        Ok(template)
+    }
+
+    /// The template as byte code that calls the operators which are paid for. It borrows the source, so it
+    /// is made for each render; that takes a fraction of a millisecond.
+    fn instructions(&self) -> Result<Instructions<'_>, String> {
+        let config = TemplateConfig { syntax_config: syntax()?, default_auto_escape: Arc::new(|_| AutoEscape::None) };
+        let compiled = CompiledTemplate::new(NAME, &self.source, &config).map_err(|e| explain(&e))?;
+        let mut instructions = compiled.instructions;
+        for i in 0.. {
+            let Some(instruction) = instructions.get_mut(i) else { break };
+            match instruction {
+                Instruction::Add => *instruction = Instruction::CallFunction(operators::ADD, Some(2)),
+                Instruction::Mul => *instruction = Instruction::CallFunction(operators::MULTIPLY, Some(2)),
+                Instruction::Slice => *instruction = Instruction::CallFunction(operators::SLICE, Some(4)),
+                _ => {}
+            }
+        }
+        Ok(instructions)
     }
 
     pub fn render(&self, context_json: &str) -> Result<Rendered, String> {
@@ -68,15 +89,18 @@ impl ChatTemplate {
             let trusted = key.ends_with("_token");
             (key.clone(), if trusted { plain(value) } else { self.marked(value, marking) })
         });
-        let values: Value = entries.chain([(MARK_VARIABLE.to_owned(), Value::from(mark.to_string()))]).collect();
-        let mut out = Bounded { bytes: Vec::new(), overflow: false };
-        let template = self.environment.get_template(NAME).map_err(|e| explain(&e))?;
-        let done = template.render_captured_to(values, &mut out).map(drop);
-        if out.overflow {
+        let values = Value::from_pairs(entries.chain([(MARK_VARIABLE.to_owned(), Value::from(mark.to_string()))]));
+        let instructions = self.instructions()?;
+        let mut rendered = String::new();
+        let mut out = machinery::make_string_output(&mut rendered);
+        let done = machinery::eval(&self.environment, &instructions, values, &BTreeMap::new(), &mut out, AutoEscape::None)
+            .map(drop)
+            .map_err(|e| explain(&e));
+        drop(out);
+        done?;
+        if rendered.len() > OUTPUT_BYTES_MAX {
             return Err(format!("the rendered prompt is larger than {} MiB; shorten it", OUTPUT_BYTES_MAX >> 20));
         }
-        done.map_err(|e| explain(&e))?;
-        let rendered = String::from_utf8(out.bytes).map_err(|_| "the rendered prompt is not UTF-8".to_owned())?;
         let (text, user_ranges) = self.guard.unmark(rendered, mark);
         Ok(Rendered { text, user_ranges })
     }
@@ -96,7 +120,7 @@ impl ChatTemplate {
                     };
                     (self.guard.mark(key, marking), value)
                 };
-                fields.iter().map(entry).collect()
+                Value::from_pairs(fields.iter().map(entry))
             }
             other => plain(other),
         }
@@ -114,7 +138,7 @@ fn plain(value: &serde_json::Value) -> Value {
         },
         serde_json::Value::String(s) => Value::from(s.as_str()),
         serde_json::Value::Array(items) => items.iter().map(plain).collect(),
-        serde_json::Value::Object(fields) => fields.iter().map(|(k, v)| (k.clone(), plain(v))).collect(),
+        serde_json::Value::Object(fields) => Value::from_pairs(fields.iter().map(|(k, v)| (k.clone(), plain(v)))),
     }
 }
 
@@ -130,11 +154,8 @@ fn collect_texts<'a>(key: &'a str, value: &'a serde_json::Value, texts: &mut Vec
 
 /// What transformers does: ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True,
 /// extensions=[loopcontrols]), with tojson, raise_exception and strftime_now.
-fn hugging_face_environment() -> Result<Environment<'static>, String> {
+fn hugging_face_environment() -> Environment<'static> {
     let mut environment = Environment::new();
-    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-    environment.set_syntax(syntax.map_err(|e| e.to_string())?);
-    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment.set_debug(false);
     environment.set_fuel(Some(STEPS_MAX));
     environment.set_recursion_limit(RECURSION_MAX);
@@ -145,6 +166,8 @@ fn hugging_face_environment() -> Result<Environment<'static>, String> {
     }
     environment.remove_global("debug");
     environment.add_filter("tojson", json::tojson);
+    environment.add_filter("int", filters::int);
+    environment.add_filter("float", filters::float);
     environment.add_filter("trim", methods::trim);
     environment.add_test("sequence", |v: &Value| {
         v.is_undefined() || matches!(v.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::String)
@@ -158,7 +181,14 @@ fn hugging_face_environment() -> Result<Environment<'static>, String> {
     environment.add_function("strftime_now", |format: String| {
         strftime::now(&format).map_err(|e| Error::new(ErrorKind::InvalidOperation, e))
     });
-    Ok(environment)
+    environment.add_function(operators::ADD, operators::add);
+    environment.add_function(operators::MULTIPLY, operators::multiply);
+    environment.add_function(operators::SLICE, operators::slice);
+    environment
+}
+
+fn syntax() -> Result<SyntaxConfig, String> {
+    SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(|e| e.to_string())
 }
 
 /// What a template said to raise_exception: for the person who wrote the messages, so it is shown alone.
@@ -210,24 +240,4 @@ fn without_generation_tags(source: &str) -> String {
         }
     }
     out + rest
-}
-
-struct Bounded {
-    bytes: Vec<u8>,
-    overflow: bool,
-}
-
-impl Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.bytes.len() + bytes.len() > OUTPUT_BYTES_MAX {
-            self.overflow = true;
-            return Err(io::Error::other("the output is too large"));
-        }
-        self.bytes.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
