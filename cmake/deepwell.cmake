@@ -92,9 +92,8 @@ elseif(DEEPWELL_SANITIZE MATCHES "thread")
 endif()
 
 # dw_tests(engine/kernels DEPENDS engine/kernels): tests/engine/kernels/*_test.cpp as one program.
-# THREADS says that they are worth running under ThreadSanitizer too (`make tsan`).
 function(dw_tests path)
-  cmake_parse_arguments(A "THREADS" "" "DEPENDS;LINKS" ${ARGN})
+  cmake_parse_arguments(A "" "" "DEPENDS;LINKS" ${ARGN})
   string(REPLACE "/" "_" name "${path}_tests")
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cpp)
   add_executable(${name} ${sources})
@@ -105,12 +104,8 @@ function(dw_tests path)
     string(REPLACE "/" "_" dependency "dw_${dependency}")
     target_link_libraries(${name} PRIVATE ${dependency})
   endforeach()
-  set(label single)
-  if(A_THREADS)
-    set(label threads)
-  endif()
   gtest_discover_tests(${name} TEST_PREFIX "${DEEPWELL_TEST_PREFIX}${path}/" DISCOVERY_TIMEOUT 60
-    PROPERTIES TIMEOUT 300 LABELS ${label})
+    PROPERTIES TIMEOUT 300)
 endfunction()
 
 # dw_fuzzer(formats/gguf DEPENDS engine/formats): fuzz/formats/gguf.cpp as fuzz_formats_gguf, its seeds
@@ -141,7 +136,7 @@ function(dw_python_test path)
     return()
   endif()
   add_test(NAME ${path} COMMAND ${CMAKE_SOURCE_DIR}/scripts/python.sh ${CMAKE_SOURCE_DIR}/tests/${path}_test.py)
-  set_tests_properties(${path} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77 LABELS python)
+  set_tests_properties(${path} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
   if(A_BINARY)
     set_tests_properties(${path} PROPERTIES ENVIRONMENT DEEPWELL=$<TARGET_FILE:deepwell>)
   endif()
