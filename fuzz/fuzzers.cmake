@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 # One line a fuzzer: dw_fuzzer(PATH DEPENDS what it links).
 dw_fuzzer(formats/gguf DEPENDS engine/formats)
+dw_fuzzer(text/chat_template DEPENDS text/chat)

@@ -160,8 +160,8 @@ fn hugging_face_environment() -> Environment<'static> {
     environment.set_fuel(Some(STEPS_MAX));
     environment.set_recursion_limit(RECURSION_MAX);
     environment.set_unknown_method_callback(methods::call);
-    // Not in Jinja2, and their results are not paid for before they are made.
-    for filter in ["split", "lines", "chain", "zip"] {
+    // Not in Jinja2 (but for pprint), and their results are not paid for before they are made.
+    for filter in ["split", "lines", "chain", "zip", "pprint"] {
         environment.remove_filter(filter);
     }
     environment.remove_global("debug");
