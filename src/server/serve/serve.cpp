@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/serve/serve.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <pthread.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <thread>
+
+#include "server/app/app.h"
+#include "server/model/served_model.h"
+#include "store/store.h"
+
+namespace deepwell {
+namespace {
+
+int fail(const std::string& message) {
+  std::fprintf(stderr, "deepwell: %s\n", message.c_str());
+  return 1;
+}
+
+/// Each connection is a descriptor: take as many as the system lets us.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/// What clients call a model: the name it was asked for by, or its file's without ending and part number.
+std::string id_for(const std::string& name, const std::string& path) {
+  std::error_code ignored;
+  if (name != path && !std::filesystem::exists(name, ignored)) return name;
+  std::string stem = std::filesystem::path(path).filename().string();
+  if (stem.ends_with(".gguf")) stem.resize(stem.size() - 5);
+  if (const auto part = stem.find("-00001-of-"); part != std::string::npos) stem.resize(part);
+  return stem;
+}
+
+Status load_models(const ServeSettings& settings, Service& service) {
+  for (std::size_t i = 0; i < settings.models.size(); ++i) {
+    const std::string& name = settings.models[i];
+    DW_TRY(const std::string path, resolve_model(name));
+    ServedModelOptions options;
+    options.id = id_for(name, path);
+    options.engine = settings.engine;
+    if (service.find(options.id) != nullptr) {
+      return Error{ErrorCode::kInvalid,
+                   fmt::format("two models are called '{}'; rename one file", options.id)};
+    }
+    const bool show = isatty(STDERR_FILENO) != 0;
+    int shown = -1;
+    DW_TRY(std::shared_ptr<ServedModel> model, load_served_model(path, options, [&](double fraction) {
+             const int percent = static_cast<int>(fraction * 100);
+             if (!show || percent == shown) return;
+             shown = percent;
+             std::fprintf(stderr, "\rloading %s %3d %%", options.id.c_str(), percent);
+           }));
+    if (show && shown >= 0) std::fprintf(stderr, "\r\033[K");
+    std::vector<std::string> aliases;
+    for (const std::string& alias : settings.aliases) {
+      const auto equals = alias.find('=');
+      if (equals == std::string::npos ? i == 0 : alias.substr(equals + 1) == name) {
+        aliases.push_back(alias.substr(0, equals));
+      }
+    }
+    service.add_model(std::move(model), aliases);
+  }
+  return Done{};
+}
+
+void announce(const ServeSettings& settings, const Service& service, std::uint16_t port) {
+  std::string host = settings.host;
+  if (host == "0.0.0.0" || host == "::" || host.empty()) host = "127.0.0.1";
+  if (host.find(':') != std::string::npos) host = "[" + host + "]";
+  std::printf("Deepwell answers at http://%s:%d with %s (Ctrl-C stops it)\n", host.c_str(),
+              static_cast<int>(port), fmt::format("{}", fmt::join(service.names(), ", ")).c_str());
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+int serve(const ServeSettings& settings) {
+  if (settings.models.empty()) return fail("name a model to serve, for example: deepwell serve default");
+  if (!is_loopback(settings.host) && settings.api_key_file.empty() && !settings.insecure) {
+    return fail(
+        fmt::format("listening on {} would let everybody in reach use this server; give --api-key-file, or "
+                    "--insecure if that is what you want",
+                    settings.host));
+  }
+  AppOptions options;
+  options.http.host = settings.host;
+  options.http.port = settings.port;
+  options.http.cors_origins = settings.cors_origins;
+  options.log_json = settings.log_json;
+  if (!settings.api_key_file.empty()) {
+    Result<ApiKeys> keys = ApiKeys::load(settings.api_key_file);
+    if (!keys) return fail(keys.error().message);
+    options.keys = std::move(*keys);
+  }
+  auto logger = spdlog::stderr_color_mt("deepwell-requests");
+  logger->set_pattern(settings.log_json ? "%v" : "%H:%M:%S %v");
+  options.log = [logger](const std::string& line) { logger->info("{}", line); };
+
+  // Before any thread is made, so that all of them leave the signals to this one.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  const int signal_events = signalfd(-1, &signals, SFD_CLOEXEC);
+  const int thread_events = eventfd(0, EFD_CLOEXEC);
+  if (signal_events < 0 || thread_events < 0) return fail("cannot wait for signals: out of file descriptors");
+  raise_descriptor_limit();
+
+  Service service;
+  Result<std::unique_ptr<App>> app = App::start(std::move(options), service);
+  if (!app) return fail(app.error().message);
+  const auto wake = [thread_events] { eventfd_write(thread_events, 1); };
+
+  // Clients that come while the model is loaded hear so instead of finding nobody.
+  std::optional<Error> failure;
+  std::thread worker([&] {
+    if (Status loaded = load_models(settings, service); !loaded) {
+      failure = loaded.error();
+      return wake();
+    }
+    service.set_phase(Phase::kReady);
+    announce(settings, service, (*app)->port());
+  });
+
+  bool draining = false;
+  while (true) {
+    pollfd events[] = {{signal_events, POLLIN, 0}, {thread_events, POLLIN, 0}};
+    if (poll(events, 2, -1) < 0) continue;
+    if (events[1].revents != 0) break;  // loading failed, or draining is done
+    signalfd_siginfo info{};
+    if (read(signal_events, &info, sizeof info) != static_cast<ssize_t>(sizeof info)) continue;
+    if (draining || service.phase() != Phase::kReady) {
+      std::fflush(nullptr);
+      _exit(128 + static_cast<int>(info.ssi_signo));  // nobody is waiting for an answer, or somebody insists
+    }
+    draining = true;
+    std::fprintf(stderr, "deepwell: finishing %d running, at most %.0f s; once more to quit now\n",
+                 service.busy(), settings.drain_seconds);
+    worker.join();
+    worker = std::thread([&] {
+      (*app)->drain(std::chrono::milliseconds(static_cast<std::int64_t>(settings.drain_seconds * 1000)));
+      wake();
+    });
+  }
+  worker.join();
+  close(signal_events);
+  close(thread_events);
+  if (failure) return fail(failure->message);
+  return 0;
+}
+
+}  // namespace deepwell

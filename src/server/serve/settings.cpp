@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/serve/settings.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstdlib>
+
+#include "server/serve/settings_file.h"
+
+namespace deepwell {
+namespace {
+using Values = std::vector<std::string>;
+using Kind = SettingSpec::Kind;
+
+Result<std::int64_t> whole(const Values& values, std::int64_t min, std::int64_t max) {
+  std::int64_t number = 0;
+  const std::string& text = values.back();
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || number < min || number > max) {
+    return Error{ErrorCode::kInvalid,
+                 fmt::format("'{}' must be a whole number from {} to {}", text, min, max)};
+  }
+  return number;
+}
+
+template <class Field>
+Status set_whole(Field& field, const Values& values, std::int64_t min, std::int64_t max) {
+  DW_TRY(const std::int64_t number, whole(values, min, max));
+  field = static_cast<Field>(number);
+  return Done{};
+}
+
+Status set_switch(bool& field, const Values& values) {
+  const std::string& text = values.back();
+  const bool on = text == "true" || text == "1" || text == "yes" || text == "on";
+  const bool off = text == "false" || text == "0" || text == "no" || text == "off" || text.empty();
+  if (!on && !off) return Error{ErrorCode::kInvalid, fmt::format("'{}' must be true or false", text)};
+  field = on;
+  return Done{};
+}
+
+Status set_cache_type(ServeSettings& s, const Values& values) {
+  const std::string& text = values.back();
+  if (text == "f16") {
+    s.engine.cache_type = CacheType::kF16;
+  } else if (text == "bf16") {
+    s.engine.cache_type = CacheType::kBF16;
+  } else if (text == "f32") {
+    s.engine.cache_type = CacheType::kF32;
+  } else {
+    return Error{ErrorCode::kInvalid, fmt::format("'{}' must be f16, bf16 or f32", text)};
+  }
+  return Done{};
+}
+
+Status set_drain(ServeSettings& s, const Values& values) {
+  char* end = nullptr;
+  const std::string& text = values.back();
+  const double seconds = std::strtod(text.c_str(), &end);
+  if (text.empty() || *end != '\0' || !(seconds >= 0 && seconds <= 86400)) {
+    return Error{ErrorCode::kInvalid, fmt::format("'{}' must be seconds from 0 to 86400", text)};
+  }
+  s.drain_seconds = seconds;
+  return Done{};
+}
+
+constexpr std::int64_t kInt = 1 << 20;
+
+const SettingSpec kSettings[] = {
+    {"models", Kind::kMany, "MODEL", "",
+     [](ServeSettings& s, const Values& v) -> Status {
+       s.models = v;
+       return Done{};
+     }},
+    {"host", Kind::kOne, "ADDRESS", "Address to listen on (127.0.0.1: this machine only)",
+     [](ServeSettings& s, const Values& v) -> Status {
+       s.host = v.back();
+       return Done{};
+     }},
+    {"port", Kind::kOne, "PORT", "Port to listen on (8321); 0 takes a free one",
+     [](ServeSettings& s, const Values& v) { return set_whole(s.port, v, 0, 65535); }},
+    {"parallel", Kind::kOne, "N", "Answers computed together at most (8)",
+     [](ServeSettings& s, const Values& v) { return set_whole(s.engine.parallel, v, 1, 4096); }},
+    {"context", Kind::kOne, "TOKENS",
+     "Tokens a prompt and its answer may have together (the model's, at most 8192)",
+     [](ServeSettings& s, const Values& v) { return set_whole(s.engine.context, v, 0, INT64_C(1) << 40); }},
+    {"threads", Kind::kOne, "N", "Threads that compute (one a core)",
+     [](ServeSettings& s, const Values& v) { return set_whole(s.engine.threads, v, 0, 4096); }},
+    {"queue", Kind::kOne, "N", "Requests that may wait; beyond it 429 (256)",
+     [](ServeSettings& s, const Values& v) { return set_whole(s.engine.queue, v, 0, kInt); }},
+    {"cache-type", Kind::kOne, "TYPE", "How the KV cache is kept: f16, bf16 or f32 (f16)", set_cache_type},
+    {"alias", Kind::kMany, "NAME[=MODEL]", "Another name for the first model, or for the one named",
+     [](ServeSettings& s, const Values& v) -> Status {
+       s.aliases = v;
+       return Done{};
+     }},
+    {"api-key-file", Kind::kOne, "FILE", "Keys, one a line; without one of them no answer",
+     [](ServeSettings& s, const Values& v) -> Status {
+       s.api_key_file = v.back();
+       return Done{};
+     }},
+    {"cors", Kind::kMany, "ORIGIN", "Web pages that may use this server, as https://host; '*' for all",
+     [](ServeSettings& s, const Values& v) -> Status {
+       s.cors_origins = v;
+       return Done{};
+     }},
+    {"insecure", Kind::kSwitch, "", "Listen beyond this machine although there is no API key file",
+     [](ServeSettings& s, const Values& v) { return set_switch(s.insecure, v); }},
+    {"log-json", Kind::kSwitch, "", "Log one JSON object a request",
+     [](ServeSettings& s, const Values& v) { return set_switch(s.log_json, v); }},
+    {"drain-seconds", Kind::kOne, "SECONDS", "How long answers under way may take after SIGTERM (30)",
+     set_drain},
+};
+
+std::string replaced(std::string text, char to, bool upper) {
+  for (char& c : text) {
+    if (c == '-') c = to;
+    if (upper && c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  }
+  return text;
+}
+
+/// "a,b" from an environment variable, where lists have no other form.
+Values split(const std::string& text) {
+  Values values;
+  std::size_t start = 0;
+  while (start <= text.size()) {
+    const std::size_t comma = std::min(text.find(',', start), text.size());
+    if (comma > start) values.push_back(text.substr(start, comma - start));
+    start = comma + 1;
+  }
+  return values;
+}
+
+}  // namespace
+
+std::string SettingSpec::environment_name() const { return "DEEPWELL_" + replaced(name, '_', true); }
+std::string SettingSpec::file_name() const { return replaced(name, '_', false); }
+
+std::span<const SettingSpec> serve_settings() { return kSettings; }
+
+Result<ServeSettings> resolve_serve_settings(const GivenSettings& flags, const Environment& environment,
+                                             const std::string& config_path) {
+  GivenSettings file;
+  if (!config_path.empty()) {
+    DW_TRY(file, read_settings_file(config_path));
+    for (const auto& [key, values] : file) {
+      bool known = false;
+      for (const SettingSpec& spec : kSettings) known = known || spec.file_name() == key;
+      if (!known) {
+        return Error{ErrorCode::kInvalid,
+                     fmt::format("{}: '{}' is not a setting of serve", config_path, key)};
+      }
+    }
+  }
+  ServeSettings settings;
+  for (const SettingSpec& spec : kSettings) {
+    std::string source;
+    Values values;
+    const auto from_environment = environment(spec.environment_name());
+    if (const auto flag = flags.find(spec.name); flag != flags.end()) {
+      source = std::string("--") + spec.name;
+      values = flag->second;
+    } else if (from_environment) {
+      source = spec.environment_name();
+      values = spec.kind == Kind::kMany ? split(*from_environment) : Values{*from_environment};
+    } else if (const auto entry = file.find(spec.file_name()); entry != file.end()) {
+      source = config_path + ": " + entry->first;
+      values = entry->second;
+      if (spec.kind != Kind::kMany && values.size() != 1) {
+        return Error{ErrorCode::kInvalid, source + " takes one value, not a list"};
+      }
+    } else {
+      continue;
+    }
+    if (values.empty() && spec.kind != Kind::kMany) continue;
+    const Status applied = spec.apply(settings, values);
+    if (!applied) return Error{ErrorCode::kInvalid, source + ": " + applied.error().message};
+  }
+  return settings;
+}
+
+}  // namespace deepwell

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/run/engine.h"
+
+namespace deepwell {
+
+/// How a server is to run.
+struct ServeSettings {
+  std::vector<std::string> models;
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 8321;
+  EngineOptions engine;
+  std::vector<std::string> aliases;  ///< "NAME" for the first model, or "NAME=MODEL"
+  std::string api_key_file;
+  std::vector<std::string> cors_origins;
+  bool insecure = false;  ///< may listen beyond this machine without keys
+  bool log_json = false;
+  double drain_seconds = 30;
+};
+
+/// One setting under its three names: --flag, DEEPWELL_FLAG, and flag in the file ('-' becomes '_').
+struct SettingSpec {
+  enum class Kind { kSwitch, kOne, kMany };
+  const char* name;  ///< "drain-seconds"
+  Kind kind;
+  const char* value_name;  ///< "SECONDS"
+  const char* help;
+  Status (*apply)(ServeSettings& settings, const std::vector<std::string>& values);
+
+  std::string environment_name() const;  ///< "DEEPWELL_DRAIN_SECONDS"
+  std::string file_name() const;         ///< "drain_seconds"
+};
+std::span<const SettingSpec> serve_settings();
+
+using GivenSettings = std::map<std::string, std::vector<std::string>>;  ///< by SettingSpec::name
+using Environment = std::function<std::optional<std::string>(const std::string& name)>;
+
+/// Flag > environment > file > default, each setting by itself. `config_path` "": no file.
+/// Errors name the source ("--port", "DEEPWELL_PORT", "server.toml: port") and what it may be.
+Result<ServeSettings> resolve_serve_settings(const GivenSettings& flags, const Environment& environment,
+                                             const std::string& config_path);
+
+}  // namespace deepwell

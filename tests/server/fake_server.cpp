@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// fake_server [PORT]: the real server over an engine that always says the same. Prints its port; ends with
+// stdin.
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+
+#include "server/fakes.h"
+
+int main(int argc, char** argv) {
+  using namespace deepwell;
+  fakes::Script script;
+  script.reply = fakes::tokens_of(
+      "Hello world! 你好 🐳\n\nA list:\n- **bold** and *slanted*\n- `code` with <b>no tags</b>\n\n"
+      "```cpp\nint main() {\n  return 0;  // the answer\n}\n```\n\n# Done\n1. one\n2. two\n");
+  script.per_token = std::chrono::milliseconds(argc > 2 ? std::atoi(argv[2]) : 1);
+  Service service;
+  service.add_model(fakes::fake_model(std::move(script)), {"gpt-4o-mini"});
+  service.set_phase(Phase::kReady);
+  AppOptions options;
+  options.http.port = static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 0);
+  options.log = [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
+  auto app = App::start(std::move(options), service);
+  if (!app) {
+    std::fprintf(stderr, "%s\n", app.error().message.c_str());
+    return 1;
+  }
+  std::printf("%d\n", static_cast<int>((*app)->port()));
+  std::fflush(stdout);
+  for (std::string line; std::getline(std::cin, line);) {
+  }
+  (*app)->drain(std::chrono::seconds(1));
+  return 0;
+}
