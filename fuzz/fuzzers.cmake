@@ -2,3 +2,4 @@
 # One line a fuzzer: dw_fuzzer(PATH DEPENDS what it links).
 dw_fuzzer(formats/gguf DEPENDS engine/formats)
 dw_fuzzer(text/chat_template DEPENDS text/chat)
+dw_fuzzer(text/tokenizer_json DEPENDS text/tokenizer)

@@ -140,6 +140,8 @@ Status BpeTokenizer::load_merges() {
     merged.assign(left).append(right);
     const Token result = by_text.find(merged, text_of);
     if (result < 0) return bad("makes " + shown(merged) + ", which is no token");
+    if (is_special(result) && byte_alphabet::bytes_of(merged) != merged)
+      return bad("makes a special token whose text means other bytes");
     if (!merges_.add(a, b, result)) return bad("is there twice");
   }
   for (unsigned b = 0; b < 256; ++b) {
