@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goal: inspect says what is in the file, and survives files that say nonsense.
+#include "cli/model_report.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "support/gguf_builder.h"
+#include "support/temp_dir.h"
+
+namespace deepwell {
+namespace {
+
+using nlohmann::json;
+using testing_support::GgufBuilder;
+using testing_support::TempDir;
+
+GgufBuilder llama() {
+  GgufBuilder b;
+  b.set("general.architecture", "llama").set("general.name", "Tiny").set("llama.block_count", 3U);
+  b.set("llama.context_length", 128U)
+      .set("llama.embedding_length", 64U)
+      .set("llama.feed_forward_length", 96U);
+  b.set("llama.attention.head_count", 4U).set("llama.attention.head_count_kv", 2U);
+  b.set("tokenizer.ggml.model", "gpt2")
+      .set("tokenizer.ggml.pre", "smollm")
+      .set("tokenizer.chat_template", "{{ x }}");
+  b.set("tokenizer.ggml.tokens", std::vector<std::string>(20, "\xff\n"));
+  b.random_tensor("token_embd.weight", {64, 20}, 1.0F, 1);
+  b.tensor("output.weight", {64, 20}, TypeId::kQ8_0, std::string(34 * 2 * 20, 'x'));
+  return b;
+}
+
+class Inspect : public testing::Test {
+ protected:
+  std::unique_ptr<ModelFile> open(const GgufBuilder& builder) {
+    auto file = open_gguf(temp_.write("m.gguf", builder.build()));
+    if (!file.ok()) ADD_FAILURE() << file.error().message;
+    return std::move(file).value();
+  }
+  TempDir temp_;
+};
+
+TEST_F(Inspect, ReportsShapeTypesAndCache) {
+  const auto file = open(llama());
+  const ModelReport r = report_on(*file);
+  EXPECT_EQ(r.architecture, "llama");
+  EXPECT_EQ(r.parameters, 2 * 64 * 20);
+  ASSERT_EQ(r.types.size(), 2U);
+  EXPECT_EQ(r.types[0].name, "F32");
+  EXPECT_EQ(r.types[1].bytes, 34 * 2 * 20);
+  EXPECT_DOUBLE_EQ(r.bits_per_weight(), (32 + 8.5) / 2);
+  EXPECT_EQ(r.head_dim, 16);
+  EXPECT_EQ(r.kv_bytes_per_token, 3 * 2 * (16 + 16) * 2);  // layers, heads, keys and values, F16
+  EXPECT_EQ(r.vocabulary, 20);
+  EXPECT_TRUE(r.chat_template);
+  const std::string table = report_as_table(r);
+  for (const char* said :
+       {"Tiny", "384 B a token in F16, 49.2 kB for the whole context", "gpt2, pre-tokenizer smollm"})
+    EXPECT_NE(table.find(said), std::string::npos) << said << " in\n" << table;
+}
+
+TEST_F(Inspect, JsonHasWhatWasAskedFor) {
+  const auto file = open(llama());
+  const ModelReport r = report_on(*file);
+  const json plain = json::parse(report_as_json(r, *file, false, false));
+  EXPECT_EQ(plain["kv_bytes_per_token"], 384);
+  EXPECT_EQ(plain["types"][0]["type"], "F32");
+  EXPECT_FALSE(plain.contains("metadata"));
+  const json full = json::parse(report_as_json(r, *file, true, true));
+  EXPECT_EQ(full["metadata"]["tokenizer.ggml.tokens"].size(), 20U);
+  EXPECT_EQ(full["tensors"][1]["shape"], json::parse("[64,20]"));
+}
+
+TEST_F(Inspect, TablesStayOnTheirLines) {
+  const auto file = open(llama());
+  const std::string metadata = metadata_as_table(file->metadata());
+  EXPECT_EQ(std::count(metadata.begin(), metadata.end(), '\n'),
+            static_cast<std::ptrdiff_t>(file->metadata().values.size()));
+  EXPECT_NE(metadata.find("[20] \"\\xff\\n\""), std::string::npos) << metadata;
+  EXPECT_NE(tensors_as_table(*file).find("64 x 20"), std::string::npos);
+}
+
+TEST_F(Inspect, SurvivesNonsense) {
+  GgufBuilder b;
+  b.set("general.architecture", "llama").set("llama.block_count", std::numeric_limits<std::int64_t>::max());
+  b.set("llama.embedding_length", -5)
+      .set("llama.attention.head_count", 0U)
+      .set("llama.context_length", "long");
+  b.set("llama.attention.head_count_kv", std::vector<std::int32_t>{1, -1})
+      .set("inf", std::numeric_limits<double>::infinity());
+  const auto file = open(b);
+  const ModelReport r = report_on(*file);
+  EXPECT_FALSE(r.layers || r.width || r.heads || r.context || r.kv_bytes_per_token);
+  EXPECT_EQ(r.bits_per_weight(), 0);
+  EXPECT_NE(report_as_table(r).find("not said"), std::string::npos);
+  EXPECT_EQ(json::parse(report_as_json(r, *file, true, true))["metadata"]["inf"], "inf");
+}
+
+}  // namespace
+}  // namespace deepwell
