@@ -18,8 +18,9 @@ namespace deepwell {
 namespace {
 
 constexpr int kHistoryEntriesMax = 1000;
-constexpr std::size_t kPasteBytesMax = 4 << 20;
-constexpr std::string_view kPasteOn = "\x1b[?2004h", kPasteOff = "\x1b[?2004l", kPasteEnd = "\x1b[201~";
+constexpr std::size_t kPasteCharactersMax = 4 << 20;
+constexpr std::string_view kPasteOn = "\x1b[?2004h", kPasteOff = "\x1b[?2004l";
+constexpr std::wstring_view kPasteEnd = L"\x1b[201~";
 
 class PlainLines final : public LineEditor {
  public:
@@ -136,17 +137,17 @@ class TerminalLines final : public LineEditor {
   }
 
   static unsigned char on_paste(EditLine* edit, int) {
-    std::string text;
-    char c = 0;
-    while (text.size() < kPasteBytesMax && el_getc(edit, &c) == 1) {
-      text.push_back(c == '\r' ? '\n' : c);
+    std::wstring text;
+    wchar_t c = 0;  // el_getc fails on what has no single byte
+    while (text.size() < kPasteCharactersMax && el_wgetc(edit, &c) == 1) {
+      text.push_back(c == L'\r' ? L'\n' : c);
       if (text.ends_with(kPasteEnd)) {
         text.resize(text.size() - kPasteEnd.size());
         break;
       }
     }
-    while (text.ends_with('\n')) text.pop_back();
-    return el_insertstr(edit, text.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
+    while (text.ends_with(L'\n')) text.pop_back();
+    return el_winsertstr(edit, text.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
   }
 
   void show(std::string_view text) {

@@ -111,8 +111,8 @@ TEST_F(TerminalTest, CtrlCGivesUpTheLineAndStopsTheAnswerAndCtrlDLeaves) {
 }
 
 TEST_F(TerminalTest, APastedBlockIsOneMessage) {
-  type("see: \x1b[200~line one\rline two\r/exit\r\x1b[201~ end\r");
-  EXPECT_TRUE(expect("echo: see: line one\r\nline two\r\n/exit end"));
+  type("see: \x1b[200~line 一\rline two\r/exit\r\x1b[201~ end\r");
+  EXPECT_TRUE(expect("echo: see: line 一\r\nline two\r\n/exit end"));
 }
 
 TEST_F(TerminalTest, HistoryOutlivesTheProgramAndIsPrivate) {

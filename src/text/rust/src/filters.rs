@@ -9,7 +9,9 @@ pub fn int(value: &Value, default: Option<Value>) -> Value {
     match value.kind() {
         ValueKind::Bool => Value::from(i64::from(value.is_true())),
         ValueKind::Number if value.is_integer() => value.clone(),
-        ValueKind::Number => f64::try_from(value.clone()).map_or_else(|_| default(), |x| whole(x).unwrap_or_else(default)),
+        ValueKind::Number => {
+            f64::try_from(value.clone()).map_or_else(|_| default(), |x| whole(x).unwrap_or_else(default))
+        }
         ValueKind::String => {
             let text = value.as_str().unwrap_or("").trim();
             let number = text.parse::<i64>().map(Value::from).ok();

@@ -13,6 +13,7 @@
 //! - openers (first characters of special texts: `<`, `[`) not followed by a letter or `/`: "<|", "<｜", "<\n";
 //! - an end of the string that begins a special text ("<|im_"), which the next string could complete;
 //! - a role that spells a special text's inside ("im_end"), for templates that write '<|' + role + '|>'.
+//!
 //! Tags such as </think> that are not special tokens stay unmarked, so templates can search for them.
 
 use aho_corasick::{AhoCorasick, MatchKind};

@@ -35,9 +35,10 @@ pub fn tojson(
     let separators = options.get::<Option<Value>>("separators")?.filter(|v| !v.is_none());
     let separator = |i: usize, default: &str| -> Result<String, Error> {
         let Some(pair) = &separators else { return Ok(default.to_owned()) };
-        pair.get_item_by_index(i)?.as_str().map(str::to_owned).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidOperation, "tojson: separators must be two strings")
-        })
+        pair.get_item_by_index(i)?
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "tojson: separators must be two strings"))
     };
     let style = Style {
         ensure_ascii: ensure_ascii.is_some_and(|v| v.is_true()),
@@ -173,5 +174,9 @@ fn python_float(x: f64) -> String {
         return format!("{digits}e{sign}{:02}", exponent.abs());
     }
     let plain = x.to_string();
-    if plain.contains('.') { plain } else { plain + ".0" }
+    if plain.contains('.') {
+        plain
+    } else {
+        plain + ".0"
+    }
 }

@@ -134,7 +134,11 @@ fn strip(text: &str, side: Side, args: &[Value]) -> Result<Value, Error> {
 fn stripped<'a>(text: &'a str, side: Side, chars: Option<&str>) -> &'a str {
     let drop = |c: char| chars.map_or_else(|| is_space(c), |set| set.contains(c));
     let text = if side == Side::Right { text } else { text.trim_start_matches(drop) };
-    if side == Side::Left { text } else { text.trim_end_matches(drop) }
+    if side == Side::Left {
+        text
+    } else {
+        text.trim_end_matches(drop)
+    }
 }
 
 /// Jinja's `trim` filter.
@@ -182,7 +186,11 @@ fn split(state: &State, text: &str, from: Side, args: &[Value]) -> Result<Value,
 /// `rest`, a slice of `text`, extended over the blanks beyond the end that splitting did not reach.
 fn with_far_blanks<'a>(text: &'a str, rest: &'a str, from: Side) -> &'a str {
     let start = rest.as_ptr() as usize - text.as_ptr() as usize;
-    if from == Side::Right { &text[..start + rest.len()] } else { &text[start..] }
+    if from == Side::Right {
+        &text[..start + rest.len()]
+    } else {
+        &text[start..]
+    }
 }
 
 fn replace(state: &State, text: &str, old: &str, new: &str, count: i64) -> Result<Value, Error> {
@@ -220,7 +228,11 @@ fn lines(text: &str, keep_ends: bool) -> Vec<Value> {
     let mut all = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find(is_end) {
-        let end = if rest[at..].starts_with("\r\n") { at + 2 } else { at + rest[at..].chars().next().map_or(1, char::len_utf8) };
+        let end = if rest[at..].starts_with("\r\n") {
+            at + 2
+        } else {
+            at + rest[at..].chars().next().map_or(1, char::len_utf8)
+        };
         all.push(Value::from(&rest[..if keep_ends { end } else { at }]));
         rest = &rest[end..];
     }

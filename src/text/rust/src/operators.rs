@@ -82,7 +82,11 @@ fn is_list(value: &Value) -> bool {
 }
 
 fn list_like(model: &Value, items: Vec<Value>) -> Value {
-    if model.is_tuple() { Value::from(Tuple::from(items)) } else { Value::from(items) }
+    if model.is_tuple() {
+        Value::from(Tuple::from(items))
+    } else {
+        Value::from(items)
+    }
 }
 
 fn collect(state: &State, list: &Value) -> Result<Vec<Value>, Error> {

@@ -40,8 +40,11 @@ impl ChatTemplate {
             return Err(format!("the chat template is larger than {SOURCE_BYTES_MAX} bytes"));
         }
         let lines = source.replace("\r\n", "\n").replace('\r', "\n"); // as Jinja2 reads them
-        let template =
-            ChatTemplate { environment: hugging_face_environment(), guard: Guard::new(special_texts)?, source: without_generation_tags(&lines) };
+        let template = ChatTemplate {
+            environment: hugging_face_environment(),
+            guard: Guard::new(special_texts)?,
+            source: without_generation_tags(&lines),
+        };
         template.instructions()?;
         Ok(template)
     }
@@ -93,9 +96,10 @@ impl ChatTemplate {
         let instructions = self.instructions()?;
         let mut rendered = String::new();
         let mut out = machinery::make_string_output(&mut rendered);
-        let done = machinery::eval(&self.environment, &instructions, values, &BTreeMap::new(), &mut out, AutoEscape::None)
-            .map(drop)
-            .map_err(|e| explain(&e));
+        let done =
+            machinery::eval(&self.environment, &instructions, values, &BTreeMap::new(), &mut out, AutoEscape::None)
+                .map(drop)
+                .map_err(|e| explain(&e));
         drop(out);
         done?;
         if rendered.len() > OUTPUT_BYTES_MAX {
