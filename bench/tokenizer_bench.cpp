@@ -2,8 +2,9 @@
 // How fast a tokenizer loads and encodes. bench/tokenizer_vs_hf.py runs it beside Hugging Face tokenizers.
 //   tokenizer_bench TOKENIZER_JSON TEXT_FILE [ROUNDS]    one JSON line of figures, the best of the rounds
 //   tokenizer_bench --ids TOKENIZER_JSON CASES_JSON      the tokens of each string of a list, one line each
-#include <chrono>
+#include <algorithm>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -35,11 +36,12 @@ T must(deepwell::Result<T> result) {
   return std::move(result).value();
 }
 
+/// Of processor time: one thread works here, and what else the machine does should not count.
 template <class Work>
 double seconds(const Work& work) {
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
 }
 
 int print_ids(const char* tokenizer_path, const char* cases_path) {

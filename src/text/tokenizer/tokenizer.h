@@ -50,6 +50,11 @@ class Tokenizer {
     bool add_special = false;    ///< true: bos/eos as the vocabulary wants
   };
   /// Any bytes, also broken UTF-8; never fails. decode(encode(x)) == x when nothing special is added.
+  ///
+  /// A byte that is no part of valid UTF-8 is a symbol character of its own to the pre-tokenizer. Where the
+  /// vocabulary has no token for a byte, that byte is dropped, as Hugging Face does; a byte that no UTF-8
+  /// text can hold becomes U+FFFD instead (DeepSeek-LLM's vocabulary lacks just those). add_special never
+  /// adds a bos that the text begins with already: chat templates write their own.
   virtual std::vector<Token> encode(std::string_view text, EncodeOptions options) const = 0;
   std::vector<Token> encode(std::string_view text) const { return encode(text, EncodeOptions{}); }
 
@@ -61,8 +66,8 @@ class Tokenizer {
   virtual Token size() const = 0;
   virtual const Vocabulary& vocabulary() const = 0;
   virtual std::optional<Token> find(std::string_view text) const = 0;  ///< the token whose bytes are `text`
-  /// Tokens that end a reply: eos, eot, eom, and known end-of-turn texts (<|im_end|>, <|EOT|>, <|eot_id|>,
-  /// ...).
+  /// Tokens that end a reply: eos, eot, eom, and known end-of-turn texts (<|im_end|>, <|EOT|>, ...).
+  /// The mark of a user's turn (<｜User｜>) is one of them: a reply that speaks for the user has to stop.
   virtual bool ends_generation(Token token) const = 0;
 };
 
