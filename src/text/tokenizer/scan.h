@@ -25,6 +25,7 @@ class FirstBytes {
     for (const auto& [first, last] : ranges)
       for (unsigned b = first; b <= last; ++b) may_start_[b] = true;
   }
+  constexpr bool any() const { return may_start_[0]; }  // no filter at all
   constexpr bool operator[](char c) const { return may_start_[static_cast<unsigned char>(c)]; }
 
  private:
@@ -40,7 +41,7 @@ template <auto kMatch, const FirstBytes& kFirst = kAnyFirst>
 void cut_matches(const char* begin, const char* end, PieceSink& out) {
   const char* gap = begin;
   for (const char* at = begin; at < end;) {
-    if constexpr (&kFirst != &kAnyFirst) {
+    if (!kFirst.any()) {
       while (at < end && !kFirst[*at]) ++at;
       if (at == end) break;
     }
