@@ -20,8 +20,8 @@ const OUTPUT_BYTES_MAX: usize = 16 << 20;
 const STEPS_MAX: u64 = 5_000_000; // also bounds memory: the engine charges one step for 64 bytes
 const RECURSION_MAX: usize = 200;
 /// A template may nest a list a step deeper with every step, and freeing it recurses as deep; only pages
-/// touched are committed.
-const STACK_BYTES: usize = 1 << 30;
+/// touched are committed. A quarter of this is enough for the deepest nest that the steps allow.
+const STACK_BYTES: usize = 512 << 20;
 
 pub struct ChatTemplate {
     environment: Environment<'static>,
