@@ -3,3 +3,4 @@
 dw_fuzzer(formats/gguf DEPENDS engine/formats)
 dw_fuzzer(text/chat_template DEPENDS text/chat)
 dw_fuzzer(text/tokenizer_json DEPENDS text/tokenizer)
+dw_fuzzer(server/chat_request DEPENDS server/request)

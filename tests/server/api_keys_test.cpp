@@ -17,7 +17,8 @@ TEST(ApiKeys, ReadsAFileAndComparesWholeKeys) {
   ASSERT_TRUE(keys.ok());
   EXPECT_TRUE(keys->allows("secret-one"));
   EXPECT_TRUE(keys->allows("secret-two"));
-  for (const char* wrong : {"", "secret", "secret-one ", "SECRET-ONE", "# the team"}) EXPECT_FALSE(keys->allows(wrong));
+  for (const char* wrong : {"", "secret", "secret-one ", "SECRET-ONE", "# the team"})
+    EXPECT_FALSE(keys->allows(wrong));
   std::remove(path.c_str());
 }
 

@@ -9,7 +9,6 @@
 #include <optional>
 #include <sstream>
 
-#define TOML_HEADER_ONLY 0
 #define TOML_EXCEPTIONS 1
 #include <toml++/toml.h>
 

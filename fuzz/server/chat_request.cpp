@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Any bytes as the body of a chat or completion request: a Request that keeps its promises, or a refusal that is
+// valid JSON with a message.
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "base/check.h"
+#include "server/request/request.h"
+
+namespace {
+void judge(const deepwell::ApiResult<deepwell::Request>& result) {
+  using namespace deepwell;
+  if (!result.ok()) {
+    DW_CHECK(result.error().status == 400);
+    DW_CHECK(!result.error().message.empty());
+    DW_CHECK(nlohmann::json::accept(to_json(result.error())));
+    return;
+  }
+  const Request& request = *result;
+  const SamplingOptions& sampling = request.generation.sampling;
+  DW_CHECK(request.is_chat ? !request.chat.messages.empty() : !request.prompts.empty());
+  DW_CHECK(request.choices >= 1 && request.choices <= 64);
+  DW_CHECK(sampling.temperature >= 0 && std::isfinite(sampling.temperature));
+  DW_CHECK(sampling.top_k >= 0);
+  DW_CHECK(sampling.top_p >= 0 && sampling.top_p <= 1);
+  DW_CHECK(sampling.logprobs >= -1 && sampling.logprobs <= 20);
+  DW_CHECK(request.generation.stop.size() <= 16);
+  DW_CHECK(request.generation.max_tokens == -1 || request.generation.max_tokens >= 1);
+}
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view body(reinterpret_cast<const char*>(data), size);
+  judge(deepwell::parse_chat_request(body));
+  judge(deepwell::parse_completion_request(body));
+  return 0;
+}
