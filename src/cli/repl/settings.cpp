@@ -31,6 +31,7 @@ Result<double> parse_chat_setting(std::string_view name, std::string_view value)
       std::find_if(all.begin(), all.end(), [&](const ChatSetting& s) { return s.name == name; });
   if (found == all.end()) {
     std::vector<std::string_view> names;
+    names.reserve(all.size());
     for (const ChatSetting& setting : all) names.push_back(setting.name);
     const std::string near = nearest_word(name, names);
     return Error{ErrorCode::kInvalid,

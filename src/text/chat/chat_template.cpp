@@ -69,8 +69,8 @@ class RustChatTemplate final : public ChatTemplate {
 
 }  // namespace
 
-Result<std::unique_ptr<ChatTemplate>> ChatTemplate::compile(std::string source,
-                                                            std::vector<std::string> special_texts) {
+Result<std::unique_ptr<ChatTemplate>> ChatTemplate::compile(std::string_view source,
+                                                            const std::vector<std::string>& special_texts) {
   std::vector<dw_text_view> specials;
   specials.reserve(special_texts.size());
   for (const std::string& text : special_texts) specials.push_back(view_of(text));

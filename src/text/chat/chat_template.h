@@ -26,8 +26,8 @@ class ChatTemplate {
   /// `special_texts`: every text that the tokenizer turns into one token when parse_special is set (control
   /// and user-defined tokens); without them a user's "<|im_start|>" cannot be told from the template's.
   /// Errors: kInvalid with the line of the template.
-  static Result<std::unique_ptr<ChatTemplate>> compile(std::string source,
-                                                       std::vector<std::string> special_texts);
+  static Result<std::unique_ptr<ChatTemplate>> compile(std::string_view source,
+                                                       const std::vector<std::string>& special_texts);
   virtual ~ChatTemplate() = default;
 
   /// `context_json`: an object with "messages" (role, content, ...), "add_generation_prompt", "bos_token",
