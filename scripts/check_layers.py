@@ -16,7 +16,7 @@ BELOW = {
     "engine/formats": ["engine/tensor"],
     "engine/quant": ["engine/tensor"],
     "engine/kernels": ["engine/formats", "engine/quant"],
-    "engine/nn": ["engine/kernels"],
+    "engine/nn": ["engine/kernels", "engine/kv"],
     "engine/kv": ["engine/kernels"],
     "engine/models": ["engine/nn", "engine/kv"],
     "engine/run": ["engine/models"],

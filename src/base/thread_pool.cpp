@@ -71,7 +71,8 @@ bool ThreadPool::take_part(int thread, std::uint64_t& seen) {
   for (;;) {
     seen = epoch(state);
     if (next_task(state) >= task_count(state)) return false;
-    if (state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel, std::memory_order_acquire)) break;
+    if (state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel, std::memory_order_acquire))
+      break;
   }
   const Call call = call_.load(std::memory_order_relaxed);
   call(context_.load(std::memory_order_relaxed), static_cast<std::int64_t>(next_task(state)), thread);

@@ -29,8 +29,9 @@ class ThreadPool {
   template <class Body>
   void run(std::int64_t tasks, Body&& body) {
     using Plain = std::remove_reference_t<Body>;
-    run_erased(tasks, const_cast<void*>(static_cast<const void*>(&body)),
-               [](void* context, std::int64_t task, int thread) { (*static_cast<Plain*>(context))(task, thread); });
+    run_erased(
+        tasks, const_cast<void*>(static_cast<const void*>(&body)),
+        [](void* context, std::int64_t task, int thread) { (*static_cast<Plain*>(context))(task, thread); });
   }
 
  private:

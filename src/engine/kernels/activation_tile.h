@@ -46,8 +46,8 @@ struct ActivationTile {
 std::size_t tile_bytes(Activation kind, std::int64_t k, int width);
 ActivationTile tile_over(Activation kind, std::int64_t k, int width, std::byte* memory);
 
-/// A run of activations below this in magnitude is taken for zeros: its scale would not survive as a half, and
-/// the reciprocal could overflow.
+/// A run of activations below this in magnitude is taken for zeros: its scale would not survive as a half,
+/// and the reciprocal could overflow.
 inline constexpr float kQuietMagnitude = 0x1p-100F;
 
 /// Fills a tile from columns[c][0..k); nullptr for a column of zeros.
@@ -56,9 +56,17 @@ inline constexpr float kQuietMagnitude = 0x1p-100F;
 struct PrepareTile {
   using Fn = void(const float* const* columns, const ActivationTile& tile);
 };
-struct PrepareF32 : PrepareTile { static constexpr std::string_view kName = "prepare_f32"; };
-struct PrepareBf16 : PrepareTile { static constexpr std::string_view kName = "prepare_bf16"; };
-struct PrepareQ8x32 : PrepareTile { static constexpr std::string_view kName = "prepare_q8x32"; };
-struct PrepareQ8x256 : PrepareTile { static constexpr std::string_view kName = "prepare_q8x256"; };
+struct PrepareF32 : PrepareTile {
+  static constexpr std::string_view kName = "prepare_f32";
+};
+struct PrepareBf16 : PrepareTile {
+  static constexpr std::string_view kName = "prepare_bf16";
+};
+struct PrepareQ8x32 : PrepareTile {
+  static constexpr std::string_view kName = "prepare_q8x32";
+};
+struct PrepareQ8x256 : PrepareTile {
+  static constexpr std::string_view kName = "prepare_q8x256";
+};
 
 }  // namespace deepwell

@@ -25,9 +25,9 @@ struct AttendArgs {
   std::int64_t q_stride;
   int rows;
   std::int64_t head_dim;
-  float scale;                          ///< of the scores
-  const std::int32_t* limits;           ///< (rows)
-  const std::byte* const* key_pages;    ///< one pointer per page
+  float scale;                        ///< of the scores
+  const std::int32_t* limits;         ///< (rows)
+  const std::byte* const* key_pages;  ///< one pointer per page
   const std::byte* const* value_pages;
   float* out;
   std::int64_t out_stride;

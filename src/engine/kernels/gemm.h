@@ -13,12 +13,12 @@ struct GemmArgs {
   const WeightFormat* format;  ///< of the groups
   const std::byte* groups;     ///< `group_count` packed groups, group_bytes(k) apart, 64-byte aligned
   std::int64_t group_count;
-  std::int64_t rows;           ///< of the matrix in these groups: 16 * (group_count - 1) < rows <= 16 * group_count
+  std::int64_t rows;  ///< of the matrix in these groups: 16 * (group_count - 1) < rows <= 16 * group_count
   const ActivationTile* tile;  ///< of the format's activation kind; k is its k
   int columns;                 ///< tokens in the tile, at most its width
   float* y;                    ///< y[column * y_stride + row]
   std::int64_t y_stride;
-  bool accumulate;             ///< y += instead of y =
+  bool accumulate;  ///< y += instead of y =
 };
 
 /// One operator per weight type, named "gemm_" + its lower-case name ("gemm_q4_k").

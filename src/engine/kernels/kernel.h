@@ -15,7 +15,7 @@ struct Kernel {
   using AnyFn = void (*)();
   std::string_view op;  ///< Op::kName, or for a family of operators Op::name(...)
   Isa isa;
-  AnyFn fn;                   ///< Op::Fn*, cast
+  AnyFn fn;                    ///< Op::Fn*, cast
   bool (*usable)() = nullptr;  ///< beyond the ISA (BF16, VBMI); nullptr: always
 };
 

@@ -13,17 +13,21 @@ namespace deepwell {
 std::int64_t CacheLayout::bytes_per_token() const {
   std::int64_t elements_per_page = 0;
   for (const auto& streams : layers)
-    for (const StreamSpec& stream : streams) elements_per_page += stream.width * (page_tokens / stream.tokens_per_entry);
+    for (const StreamSpec& stream : streams)
+      elements_per_page += stream.width * (page_tokens / stream.tokens_per_entry);
   return elements_per_page * cache_element_bytes(type) / page_tokens;
 }
 
 Result<std::unique_ptr<PagePool>> PagePool::make(CacheLayout layout, std::int64_t pages) {
   DW_CHECK(pages > 0);
   const auto bytes = static_cast<std::size_t>(layout.bytes_per_page() * pages);
-  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* memory =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED)
-    return Error{ErrorCode::kIo, fmt::format("no address space for a cache of {} bytes ({}); use a smaller --context "
-                                             "or --parallel", bytes, std::strerror(errno))};
+    return Error{ErrorCode::kIo,
+                 fmt::format("no address space for a cache of {} bytes ({}); use a smaller --context "
+                             "or --parallel",
+                             bytes, std::strerror(errno))};
   return std::unique_ptr<PagePool>(new PagePool(std::move(layout), pages, static_cast<std::byte*>(memory)));
 }
 
@@ -34,7 +38,8 @@ PagePool::PagePool(CacheLayout layout, std::int64_t pages, std::byte* memory)
     offsets_.emplace_back();
     for (const StreamSpec& stream : streams) {
       offsets_.back().push_back(offset);
-      offset += stream.width * (layout_.page_tokens / stream.tokens_per_entry) * cache_element_bytes(layout_.type);
+      offset +=
+          stream.width * (layout_.page_tokens / stream.tokens_per_entry) * cache_element_bytes(layout_.type);
     }
   }
   owners_.assign(static_cast<std::size_t>(pages), 0);
@@ -63,7 +68,8 @@ void PagePool::release(std::int32_t page) {
 
 std::int64_t SequenceCache::missing(std::int64_t tokens) const {
   const std::int64_t page_tokens = pool_->layout().page_tokens;
-  return std::max<std::int64_t>(0, (tokens + page_tokens - 1) / page_tokens - static_cast<std::int64_t>(pages_.size()));
+  return std::max<std::int64_t>(
+      0, (tokens + page_tokens - 1) / page_tokens - static_cast<std::int64_t>(pages_.size()));
 }
 
 void SequenceCache::grow(std::int64_t tokens) {

@@ -12,7 +12,7 @@
 namespace deepwell {
 
 /// How cache elements are stored.
-enum class CacheType { kF16, kBf16, kF32 };
+enum class CacheType { kF16, kBF16, kF32 };
 constexpr std::int64_t cache_element_bytes(CacheType type) { return type == CacheType::kF32 ? 4 : 2; }
 
 /// One thing a layer remembers of the past: `width` elements for every entry, an entry for every
@@ -49,13 +49,14 @@ class PagePool {
   std::int64_t pages() const { return static_cast<std::int64_t>(owners_.size()); }
   std::int64_t free_pages() const { return static_cast<std::int64_t>(free_.size()); }
 
-  std::int32_t allocate();            ///< requires free_pages() > 0; one owner
-  void share(std::int32_t page);      ///< one owner more
-  void release(std::int32_t page);    ///< one owner less; free when none is left
+  std::int32_t allocate();          ///< requires free_pages() > 0; one owner
+  void share(std::int32_t page);    ///< one owner more
+  void release(std::int32_t page);  ///< one owner less; free when none is left
   /// The block of one stream of one layer: page_tokens / tokens_per_entry entries, laid out as the
   /// operator that owns the stream likes. 64-byte aligned where the width allows.
   std::byte* stream(std::int32_t page, std::int64_t layer, std::int64_t stream_index) const {
-    return memory_ + page * page_bytes_ + offsets_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(stream_index)];
+    return memory_ + page * page_bytes_ +
+           offsets_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(stream_index)];
   }
 
  private:

@@ -6,6 +6,7 @@
 
 namespace deepwell {
 Architecture architecture_llama() {
-  return {"llama", [](Loader& loader) { return DenseModel::load(loader, RopeLayout::kPairs); }, DenseModel::layout};
+  return {"llama", [](Loader& loader) { return DenseModel::load(loader, RopeLayout::kPairs); },
+          DenseModel::layout};
 }
 }  // namespace deepwell

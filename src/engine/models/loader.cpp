@@ -10,17 +10,22 @@ Loader::Loader(const ModelFile& file, ThreadPool& pool, Progress progress)
   for (const FileTensor& tensor : file.tensors()) bytes_total_ += static_cast<double>(tensor.bytes.size());
 }
 
-std::string Loader::key(std::string_view name) const { return fmt::format("{}.{}", file_.architecture(), name); }
+std::string Loader::key(std::string_view name) const {
+  return fmt::format("{}.{}", file_.architecture(), name);
+}
 
 Result<std::int64_t> Loader::integer(std::string_view name, std::int64_t highest) const {
   const std::string full = key(name);
   const auto value = file_.metadata().integer(full);
   if (!value)
-    return Error{ErrorCode::kCorrupt, fmt::format("{}: the key '{}' is missing or no integer; the file was made "
-                                                  "wrongly: get another", file_.path(), full)};
+    return Error{ErrorCode::kCorrupt,
+                 fmt::format("{}: the key '{}' is missing or no integer; the file was made "
+                             "wrongly: get another",
+                             file_.path(), full)};
   if (*value < 1 || *value > highest)
-    return Error{ErrorCode::kCorrupt, fmt::format("{}: '{}' is {}, not in 1..{}; the file was made wrongly: get another",
-                                                  file_.path(), full, *value, highest)};
+    return Error{ErrorCode::kCorrupt,
+                 fmt::format("{}: '{}' is {}, not in 1..{}; the file was made wrongly: get another",
+                             file_.path(), full, *value, highest)};
   return *value;
 }
 
@@ -35,21 +40,27 @@ double Loader::number_or(std::string_view name, double otherwise) const {
 Result<const FileTensor*> Loader::find(const std::string& tensor, std::int64_t rows, std::int64_t k) const {
   const FileTensor* found = file_.find(tensor);
   if (found == nullptr)
-    return Error{ErrorCode::kCorrupt, fmt::format("{}: tensor '{}' is missing; the file is not whole or of another "
-                                                  "architecture", file_.path(), tensor)};
-  if (found->row_length() != k || found->rows() != rows)
     return Error{ErrorCode::kCorrupt,
-                 fmt::format("{}: tensor '{}' is {} x {}, but the metadata asks for {} x {}; the file was made wrongly",
-                             file_.path(), tensor, found->rows(), found->row_length(), rows, k)};
+                 fmt::format("{}: tensor '{}' is missing; the file is not whole or of another "
+                             "architecture",
+                             file_.path(), tensor)};
+  if (found->row_length() != k || found->rows() != rows)
+    return Error{
+        ErrorCode::kCorrupt,
+        fmt::format(
+            "{}: tensor '{}' is {} x {}, but the metadata asks for {} x {}; the file was made wrongly",
+            file_.path(), tensor, found->rows(), found->row_length(), rows, k)};
   return found;
 }
 
 Result<const WeightFormat*> Loader::format_of(const FileTensor& tensor) const {
   const WeightFormat* format = find_weight_format(tensor.type);
   if (format == nullptr)
-    return Error{ErrorCode::kUnsupported,
-                 fmt::format("{}: tensor '{}' is of type {}, which this version cannot compute with; get a Q4_K_M or "
-                             "Q8_0 file of the model", file_.path(), tensor.name, type_info(tensor.type).name)};
+    return Error{
+        ErrorCode::kUnsupported,
+        fmt::format("{}: tensor '{}' is of type {}, which this version cannot compute with; get a Q4_K_M or "
+                    "Q8_0 file of the model",
+                    file_.path(), tensor.name, type_info(tensor.type).name)};
   return format;
 }
 

@@ -12,9 +12,11 @@ Result<Architecture> find_architecture(std::string_view name) {
     if (architecture.name == name) return architecture;
     names.push_back(architecture.name);
   }
-  return Error{ErrorCode::kUnsupported,
-               fmt::format("architecture '{}' is not supported by this version (it runs {}); get a model of one of "
-                           "these, or a newer deepwell", name, fmt::join(names, ", "))};
+  return Error{
+      ErrorCode::kUnsupported,
+      fmt::format("architecture '{}' is not supported by this version (it runs {}); get a model of one of "
+                  "these, or a newer deepwell",
+                  name, fmt::join(names, ", "))};
 }
 
 }  // namespace deepwell

@@ -5,6 +5,7 @@
 
 namespace deepwell {
 Architecture architecture_qwen2() {
-  return {"qwen2", [](Loader& loader) { return DenseModel::load(loader, RopeLayout::kHalves); }, DenseModel::layout};
+  return {"qwen2", [](Loader& loader) { return DenseModel::load(loader, RopeLayout::kHalves); },
+          DenseModel::layout};
 }
 }  // namespace deepwell

@@ -18,7 +18,7 @@ AttendF16::Fn* attend_kernel(CacheType type) {
   static AttendF16::Fn* const f16 = best_kernel<AttendF16>();
   static AttendBf16::Fn* const bf16 = best_kernel<AttendBf16>();
   static AttendF32::Fn* const f32 = best_kernel<AttendF32>();
-  return type == CacheType::kF16 ? f16 : type == CacheType::kBf16 ? bf16 : f32;
+  return type == CacheType::kF16 ? f16 : type == CacheType::kBF16 ? bf16 : f32;
 }
 
 /// n floats as cache elements at `to`, `stride` elements apart.
@@ -29,7 +29,7 @@ void put(CacheType type, const float* x, std::int64_t n, std::byte* to, std::int
     return;
   }
   auto* out = reinterpret_cast<std::uint16_t*>(to);
-  if (type == CacheType::kBf16) {
+  if (type == CacheType::kBF16) {
     for (std::int64_t i = 0; i < n; ++i) out[i * stride] = float_to_bfloat(x[i]);
     return;
   }
@@ -75,7 +75,8 @@ void Attention::remember(const float* k, const float* v, const Batch& batch, std
     });
 }
 
-void Attention::attend(const float* q, const Batch& batch, std::int64_t layer, float* out, Context& context) const {
+void Attention::attend(const float* q, const Batch& batch, std::int64_t layer, float* out,
+                       Context& context) const {
   const std::int64_t group = heads / kv_heads;
   const std::int64_t width = heads * head_dim;
   const std::int64_t tokens_per_task = std::max<std::int64_t>(1, kRowsPerTask / group);
@@ -90,7 +91,8 @@ void Attention::attend(const float* q, const Batch& batch, std::int64_t layer, f
   std::int64_t count = 0;
   // The last rows see the most: they go first, so that no thread is left with a long task at the end.
   for (const BatchSequence& sequence : batch.sequences)
-    for (std::int64_t first = (sequence.count - 1) / tokens_per_task * tokens_per_task; first >= 0; first -= tokens_per_task)
+    for (std::int64_t first = (sequence.count - 1) / tokens_per_task * tokens_per_task; first >= 0;
+         first -= tokens_per_task)
       for (std::int64_t h = 0; h < kv_heads; ++h)
         tasks[count++] = {&sequence, h, first, std::min(tokens_per_task, sequence.count - first)};
 
@@ -105,7 +107,8 @@ void Attention::attend(const float* q, const Batch& batch, std::int64_t layer, f
     const std::byte** values;
   };
   std::size_t pages_most = 0;
-  for (const BatchSequence& sequence : batch.sequences) pages_most = std::max(pages_most, sequence.cache->pages().size());
+  for (const BatchSequence& sequence : batch.sequences)
+    pages_most = std::max(pages_most, sequence.cache->pages().size());
   Work* works = context.scratch.take<Work>(context.pool.threads());
   for (int i = 0; i < context.pool.threads(); ++i)
     works[i] = {context.scratch.take<float>(floats_each),
@@ -141,13 +144,24 @@ void Attention::attend(const float* q, const Batch& batch, std::int64_t layer, f
     const bool gather = task.count > 1;
     if (gather)
       for (std::int64_t t = 0; t < task.count; ++t)
-        std::memcpy(work.q + t * group * head_dim, rows + t * width, static_cast<std::size_t>(group * head_dim) * sizeof(float));
-    const AttendArgs args{gather ? work.q : rows, head_dim, static_cast<int>(task.count * group), head_dim, scale,
-                          work.limits, work.keys, work.values, gather ? work.out : result, head_dim, work.scores};
+        std::memcpy(work.q + t * group * head_dim, rows + t * width,
+                    static_cast<std::size_t>(group * head_dim) * sizeof(float));
+    const AttendArgs args{gather ? work.q : rows,
+                          head_dim,
+                          static_cast<int>(task.count * group),
+                          head_dim,
+                          scale,
+                          work.limits,
+                          work.keys,
+                          work.values,
+                          gather ? work.out : result,
+                          head_dim,
+                          work.scores};
     attend_kernel(pool.layout().type)(args);
     if (gather)
       for (std::int64_t t = 0; t < task.count; ++t)
-        std::memcpy(result + t * width, work.out + t * group * head_dim, static_cast<std::size_t>(group * head_dim) * sizeof(float));
+        std::memcpy(result + t * width, work.out + t * group * head_dim,
+                    static_cast<std::size_t>(group * head_dim) * sizeof(float));
   });
 }
 

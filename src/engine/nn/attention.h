@@ -19,7 +19,8 @@ struct Attention {
     return {{"keys", kv_heads * head_dim}, {"values", kv_heads * head_dim}};
   }
   /// k, v (rows, kv_heads * head_dim) go into the cache at their positions.
-  void remember(const float* k, const float* v, const Batch& batch, std::int64_t layer, Context& context) const;
+  void remember(const float* k, const float* v, const Batch& batch, std::int64_t layer,
+                Context& context) const;
   /// q, out (rows, heads * head_dim); every position up to the row's own is seen.
   void attend(const float* q, const Batch& batch, std::int64_t layer, float* out, Context& context) const;
 };

@@ -29,7 +29,8 @@ void for_rows(std::int64_t rows, std::int64_t width, Context& context, Body body
 void RmsNormLayer::apply(const float* x, std::int64_t rows, float* y, Context& context) const {
   static RmsNorm::Fn* const kernel = best_kernel<RmsNorm>();
   const auto n = static_cast<std::int64_t>(weight.size());
-  for_rows(rows, n, context, [&](std::int64_t row) { kernel(x + row * n, weight.data(), eps, n, y + row * n); });
+  for_rows(rows, n, context,
+           [&](std::int64_t row) { kernel(x + row * n, weight.data(), eps, n, y + row * n); });
 }
 
 void Embedding::lookup(std::span<const std::int32_t> tokens, float* out, Context& context) const {
@@ -42,7 +43,8 @@ void Embedding::lookup(std::span<const std::int32_t> tokens, float* out, Context
   });
 }
 
-void swiglu(const float* gate, const float* up, std::int64_t rows, std::int64_t n, float* y, Context& context) {
+void swiglu(const float* gate, const float* up, std::int64_t rows, std::int64_t n, float* y,
+            Context& context) {
   static SwiGlu::Fn* const kernel = best_kernel<SwiGlu>();
   for_rows(rows, n, context, [&](std::int64_t row) { kernel(gate + row * n, up + row * n, n, y + row * n); });
 }

@@ -34,7 +34,8 @@ class Embedding {
 };
 
 /// y = silu(gate) * up, all (rows, n); y may be gate.
-void swiglu(const float* gate, const float* up, std::int64_t rows, std::int64_t n, float* y, Context& context);
+void swiglu(const float* gate, const float* up, std::int64_t rows, std::int64_t n, float* y,
+            Context& context);
 /// x += y, n elements.
 void add(float* x, const float* y, std::int64_t n, Context& context);
 

@@ -54,9 +54,15 @@ void multiply_unpacked(const PackedMatrix& w, std::int64_t first, std::int64_t c
     std::int64_t token = 0;
     for (const ActivationTile& tile : tiles) {
       const auto columns = static_cast<int>(std::min<std::int64_t>(tile.width, tokens - token));
-      const GemmArgs args{f32,     reinterpret_cast<const std::byte*>(floats), 1, w.rows() - g * kGroupRows,
-                          &tile,   columns, product.y + token * product.y_stride + g * kGroupRows,
-                          product.y_stride, product.accumulate};
+      const GemmArgs args{f32,
+                          reinterpret_cast<const std::byte*>(floats),
+                          1,
+                          w.rows() - g * kGroupRows,
+                          &tile,
+                          columns,
+                          product.y + token * product.y_stride + g * kGroupRows,
+                          product.y_stride,
+                          product.accumulate};
       if (gemm != nullptr)
         gemm(args);
       else
@@ -99,13 +105,15 @@ std::span<const ActivationTile> Input::tiles(Activation kind) {
   auto* tiles = context_.scratch.take<ActivationTile>(count);
   for (std::int64_t i = 0; i < count; ++i) {
     const int width = tile_width(tokens_ - i * kMaxTileWidth);
-    tiles[i] = tile_over(kind, k_, width,
-                         context_.scratch.take<std::byte>(static_cast<std::int64_t>(tile_bytes(kind, k_, width))));
+    tiles[i] =
+        tile_over(kind, k_, width,
+                  context_.scratch.take<std::byte>(static_cast<std::int64_t>(tile_bytes(kind, k_, width))));
   }
   PrepareTile::Fn* const prepare = prepare_kernel(kind);
   const auto body = [&](std::int64_t i, int) {
     const float* columns[kMaxTileWidth] = {};
-    for (int c = 0; c < kMaxTileWidth && i * kMaxTileWidth + c < tokens_; ++c) columns[c] = row(i * kMaxTileWidth + c);
+    for (int c = 0; c < kMaxTileWidth && i * kMaxTileWidth + c < tokens_; ++c)
+      columns[c] = row(i * kMaxTileWidth + c);
     prepare(columns, tiles[i]);
   };
   if (tokens_ * k_ < kSpreadElements)
@@ -158,8 +166,14 @@ void multiply(Input& input, std::initializer_list<Product> products, Context& co
       std::int64_t token = 0;
       for (const ActivationTile& tile : job.tiles) {
         const auto columns = static_cast<int>(std::min<std::int64_t>(tile.width, tokens - token));
-        const GemmArgs args{&w.format(), w.group(first), groups, w.rows() - first * kGroupRows, &tile, columns,
-                            product.y + token * product.y_stride + first * kGroupRows, product.y_stride,
+        const GemmArgs args{&w.format(),
+                            w.group(first),
+                            groups,
+                            w.rows() - first * kGroupRows,
+                            &tile,
+                            columns,
+                            product.y + token * product.y_stride + first * kGroupRows,
+                            product.y_stride,
                             product.accumulate};
         product.linear->fast_(args);
         token += columns;

@@ -17,8 +17,8 @@ class PackedMatrix {
  public:
   PackedMatrix() = default;
   /// `file_rows`: rows of whole blocks, contiguous, k weights each. Packs with all threads.
-  PackedMatrix(const WeightFormat& format, std::int64_t rows, std::int64_t k, std::span<const std::byte> file_rows,
-               ThreadPool& pool);
+  PackedMatrix(const WeightFormat& format, std::int64_t rows, std::int64_t k,
+               std::span<const std::byte> file_rows, ThreadPool& pool);
 
   const WeightFormat& format() const { return *format_; }
   std::int64_t rows() const { return rows_; }

@@ -32,7 +32,8 @@ void Rope::rotate(float* head, const Table& table, std::int64_t token) const {
   static RotatePairs::Fn* const by_pairs = best_kernel<RotatePairs>();
   static RotateHalves::Fn* const by_halves = best_kernel<RotateHalves>();
   const std::int64_t n = pairs();
-  (layout_ == RopeLayout::kPairs ? by_pairs : by_halves)(head, table.cosine + token * n, table.sine + token * n, n);
+  (layout_ == RopeLayout::kPairs ? by_pairs : by_halves)(head, table.cosine + token * n,
+                                                         table.sine + token * n, n);
 }
 
 }  // namespace deepwell

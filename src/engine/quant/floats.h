@@ -15,7 +15,9 @@ struct Floats {
   static std::int64_t at(std::int64_t i, int r) {
     return ((i / kPair * kGroupRows + r) * kPair + i % kPair) * kBytes;
   }
-  static std::int64_t group_bytes(std::int64_t k) { return round_up(round_up(k, kPair) * kGroupRows * kBytes, 64); }
+  static std::int64_t group_bytes(std::int64_t k) {
+    return round_up(round_up(k, kPair) * kGroupRows * kBytes, 64);
+  }
 
   static void dequantize(const std::byte* row, std::int64_t n, float* out) {
     for (std::int64_t i = 0; i < n; ++i) out[i] = Codec::to_float(load_as<Stored>(row + i * kBytes));

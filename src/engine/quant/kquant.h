@@ -6,11 +6,13 @@
 namespace deepwell {
 
 /// Q4_K and Q5_K: blocks of 256 = 8 sub-blocks of 32; weight = d * scale[s] * step - dmin * min[s], with
-/// 6-bit scales and minima. File block: d, dmin, 12 bytes of scales, [32 bytes of fifth bits], 128 of nibbles.
+/// 6-bit scales and minima. File block: d, dmin, 12 bytes of scales, [32 bytes of fifth bits], 128 of
+/// nibbles.
 ///
 /// Packed planes of a group (S = k/256):
-///   steps    (S, 4 pairs, 8 words, 16 rows) words: low nibbles are step k = 4w+i of sub-block 2p, high of 2p+1
-///   high     Q5_K: (S, 8 words, 16 rows) words: bit s of byte i of word w is the fifth bit of step 4w+i of
+///   steps    (S, 4 pairs, 8 words, 16 rows) words: low nibbles are step k = 4w+i of sub-block 2p, high of
+///   2p+1 high     Q5_K: (S, 8 words, 16 rows) words: bit s of byte i of word w is the fifth bit of step 4w+i
+///   of
 ///            sub-block s
 ///   scales   (S, 192) bytes: scales then minima, 96 each: (4, 16 rows) bytes with the low 4 bits of
 ///            sub-blocks j (low nibble) and j+4 (high), then (2, 16 rows) bytes with the upper 2 bits of
@@ -78,7 +80,8 @@ struct KQuant {
     for (std::int64_t b = 0; b < k / kBlock; ++b) {
       const std::int64_t at = b * kFileBytes;
       interleave_words(rows, at + (kBits == 5 ? 48 : 16), 32, 0, 0, group + b * kStepBytes);
-      if constexpr (kBits == 5) interleave_words(rows, at + 16, 8, 0, 0, group + high_offset(k) + b * kHighBytes);
+      if constexpr (kBits == 5)
+        interleave_words(rows, at + 16, 8, 0, 0, group + high_offset(k) + b * kHighBytes);
       std::byte* scales = group + scale_offset(k) + b * 192;
       std::memset(scales, 0, 192);
       for (int r = 0; r < kGroupRows; ++r) {
@@ -109,7 +112,8 @@ struct KQuant {
             int step = load_u8(group + b * kStepBytes + 4 * word + i % 4) >> (s % 2 * 4) & 15;
             if constexpr (kBits == 5) {
               const std::int64_t high_word = i / 4 * kGroupRows + r;
-              step |= (load_u8(group + high_offset(k) + b * kHighBytes + 4 * high_word + i % 4) >> s & 1) << 4;
+              step |= (load_u8(group + high_offset(k) + b * kHighBytes + 4 * high_word + i % 4) >> s & 1)
+                      << 4;
             }
             out[(b * kBlock + s * 32 + i) * kGroupRows + r] = step_scale * static_cast<float>(step) - offset;
           }

@@ -75,7 +75,8 @@ struct Legacy {
         interleave_words(rows, steps_at, 4, 0, 0, steps);
       if constexpr (kBits == 5) {
         for (int r = 0; r < kGroupRows; ++r) {
-          const std::uint32_t bits = rows[r] == nullptr ? 0 : load_as<std::uint32_t>(rows[r] + at + kHeadBytes);
+          const std::uint32_t bits =
+              rows[r] == nullptr ? 0 : load_as<std::uint32_t>(rows[r] + at + kHeadBytes);
           std::uint32_t word = 0;
           for (int i = 0; i < 32; ++i) word |= ((bits >> i) & 1U) << (8 * (i % 4) + i / 4);
           store_as(group + high_offset(k) + b * 64 + 4 * r, word);

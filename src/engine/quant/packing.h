@@ -26,7 +26,9 @@ inline float load_half(const std::byte* from) { return half_to_float(load_as<std
 inline int load_u8(const std::byte* from) { return std::to_integer<int>(*from); }
 inline int load_i8(const std::byte* from) { return load_as<std::int8_t>(from); }
 
-constexpr std::int64_t round_up(std::int64_t value, std::int64_t unit) { return (value + unit - 1) / unit * unit; }
+constexpr std::int64_t round_up(std::int64_t value, std::int64_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
 
 /// Lays `words` 4-byte words of each of 16 rows side by side: out[word][row]. `pad` fills missing rows.
 inline void interleave_words(const std::byte* const* rows, std::int64_t offset, int words, std::uint32_t flip,
@@ -43,8 +45,8 @@ inline void interleave_words(const std::byte* const* rows, std::int64_t offset, 
 /// Lays one half per row side by side: out[row]; 0 for missing rows.
 inline void interleave_halves(const std::byte* const* rows, std::int64_t offset, std::byte* out) {
   for (int r = 0; r < kGroupRows; ++r)
-    store_as<std::uint16_t>(out + 2 * r, rows[r] == nullptr ? std::uint16_t{0}
-                                                            : load_as<std::uint16_t>(rows[r] + offset));
+    store_as<std::uint16_t>(out + 2 * r,
+                            rows[r] == nullptr ? std::uint16_t{0} : load_as<std::uint16_t>(rows[r] + offset));
 }
 
 }  // namespace deepwell

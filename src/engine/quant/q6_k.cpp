@@ -47,7 +47,8 @@ void unpack(const std::byte* group, std::int64_t k, float* out) {
         const std::int64_t high_word = (half * 8 + l / 4) * kGroupRows + r;
         const int low = load_u8(group + b * L::kStepBytes + 4 * word + l % 4) >> (quarter / 2 * 4) & 15;
         const int high =
-            load_u8(group + L::high_offset(k) + b * L::kHighBytes + 4 * high_word + l % 4) >> (2 * quarter) & 3;
+            load_u8(group + L::high_offset(k) + b * L::kHighBytes + 4 * high_word + l % 4) >> (2 * quarter) &
+            3;
         const int scale = load_i8(group + L::scale_offset(k) + b * 256 + i / 16 * kGroupRows + r);
         out[(b * L::kBlock + i) * kGroupRows + r] = weight(d, scale, low | high << 4);
       }

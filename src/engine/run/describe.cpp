@@ -8,6 +8,7 @@
 #include <map>
 
 #include "engine/models/loader.h"
+#include "engine/models/model.h"
 
 namespace deepwell {
 

@@ -17,8 +17,6 @@ namespace deepwell {
 
 class ModelFile;
 
-enum class CacheType { kF16, kBF16, kF32 };
-
 struct EngineOptions {
   int threads = 0;               ///< 0: one per physical core
   int parallel = 8;              ///< sequences decoded together at most
@@ -27,13 +25,13 @@ struct EngineOptions {
   int queue = 256;               ///< requests that may wait; beyond it submit says kOverloaded
   int prefill_chunk = 512;       ///< prompt tokens computed in one step at most
   CacheType cache_type = CacheType::kF16;
-  bool exact = false;            ///< activations stay F32 (slow; for checking)
+  bool exact = false;  ///< activations stay F32 (slow; for checking)
 };
 
 struct EngineInfo {
   std::string name, architecture, weight_types;
-  std::int64_t vocabulary = 0, context = 0, context_trained = 0, layers = 0, width = 0, parameters = 0, weight_bytes = 0,
-               cache_bytes_per_token = 0;
+  std::int64_t vocabulary = 0, context = 0, context_trained = 0, layers = 0, width = 0, parameters = 0,
+               weight_bytes = 0, cache_bytes_per_token = 0;
 };
 
 struct EngineStats {

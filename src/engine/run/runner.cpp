@@ -6,8 +6,8 @@
 
 namespace deepwell {
 
-Result<std::unique_ptr<Runner>> Runner::load(std::shared_ptr<const ModelFile> file, const RunnerOptions& options,
-                                             const Progress& progress) {
+Result<std::unique_ptr<Runner>> Runner::load(std::shared_ptr<const ModelFile> file,
+                                             const RunnerOptions& options, const Progress& progress) {
   DW_TRY(const Architecture architecture, find_architecture(file->architecture()));
   std::unique_ptr<Runner> runner(new Runner);
   runner->file_ = std::move(file);

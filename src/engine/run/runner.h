@@ -22,8 +22,8 @@ class Runner {
  public:
   using Progress = std::function<void(double fraction)>;
   /// Keeps `file` open: token tables are read where they lie.
-  static Result<std::unique_ptr<Runner>> load(std::shared_ptr<const ModelFile> file, const RunnerOptions& options,
-                                              const Progress& progress = {});
+  static Result<std::unique_ptr<Runner>> load(std::shared_ptr<const ModelFile> file,
+                                              const RunnerOptions& options, const Progress& progress = {});
 
   const Model& model() const { return *model_; }
   PagePool& cache() { return *cache_; }

@@ -59,7 +59,9 @@ TokenOutput Sampler::sample(std::span<float> logits) {
 }
 
 void Sampler::penalize(std::span<float> logits) const {
-  const auto inside = [&](std::int32_t token) { return token >= 0 && static_cast<std::size_t>(token) < logits.size(); };
+  const auto inside = [&](std::int32_t token) {
+    return token >= 0 && static_cast<std::size_t>(token) < logits.size();
+  };
   for (const auto& [token, bias] : options_.logit_bias)
     if (inside(token)) logits[static_cast<std::size_t>(token)] += bias;
   if (options_.repetition_penalty != 1.0F) {
@@ -78,16 +80,17 @@ void Sampler::penalize(std::span<float> logits) const {
   if (options_.dry_multiplier > 0) penalize_repeated_runs(logits);
 }
 
-// DRY: a token that would extend a run of tokens seen before is penalized by multiplier * base^(run - allowed).
-// Runs are found with the Z function of the reversed history: z[i] is how far the end of the history agrees
-// with what ends at the i-th token from its end.
+// DRY: a token that would extend a run of tokens seen before is penalized by multiplier * base^(run -
+// allowed). Runs are found with the Z function of the reversed history: z[i] is how far the end of the
+// history agrees with what ends at the i-th token from its end.
 void Sampler::penalize_repeated_runs(std::span<float> logits) const {
   const std::span<const std::int32_t> window = last(history_, options_.dry_last_n);
   const std::size_t n = window.size();
   if (n < 2) return;
   const auto back = [&](std::size_t i) { return window[n - 1 - i]; };
   const auto is_breaker = [&](std::int32_t token) {
-    return std::find(options_.dry_breakers.begin(), options_.dry_breakers.end(), token) != options_.dry_breakers.end();
+    return std::find(options_.dry_breakers.begin(), options_.dry_breakers.end(), token) !=
+           options_.dry_breakers.end();
   };
   std::size_t longest = 0;  // a run ends at a breaker
   while (longest < n && !is_breaker(back(longest))) ++longest;
@@ -105,7 +108,8 @@ void Sampler::penalize_repeated_runs(std::span<float> logits) const {
     best = std::max(best, run);
   }
   for (const auto& [token, run] : runs) {
-    if (run < static_cast<std::size_t>(std::max(1, options_.dry_allowed_length)) || is_breaker(token)) continue;
+    if (run < static_cast<std::size_t>(std::max(1, options_.dry_allowed_length)) || is_breaker(token))
+      continue;
     const double power = std::min(static_cast<double>(run) - options_.dry_allowed_length, 60.0);
     if (token >= 0 && static_cast<std::size_t>(token) < logits.size())
       logits[static_cast<std::size_t>(token)] -=
@@ -136,7 +140,8 @@ void Sampler::keep_typical() {
                    [&](const Candidate& a, const Candidate& b) { return distance(a) < distance(b); });
   double mass = 0;
   std::size_t kept = 0;
-  while (kept < candidates_.size() && mass < double{options_.typical_p}) mass += double{candidates_[kept++].weight};
+  while (kept < candidates_.size() && mass < double{options_.typical_p})
+    mass += double{candidates_[kept++].weight};
   candidates_.resize(std::max<std::size_t>(kept, 1));
 }
 
@@ -168,7 +173,8 @@ std::int32_t Sampler::draw(std::span<float> logits) {
   if (options_.top_p < 1.0F) {
     double mass = 0;
     std::size_t kept = 0;
-    for (std::size_t sorted = 64; kept < candidates_.size() && (kept == 0 || mass < double{options_.top_p}); sorted *= 8) {
+    for (std::size_t sorted = 64; kept < candidates_.size() && (kept == 0 || mass < double{options_.top_p});
+         sorted *= 8) {
       sort_front(sorted);
       mass = 0;
       kept = 0;
@@ -209,7 +215,8 @@ void Sampler::describe(std::span<const float> logits, TokenOutput& output) const
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::int32_t>(i);
   std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
                     [&](std::int32_t a, std::int32_t b) {
-                      const float x = logits[static_cast<std::size_t>(a)], y = logits[static_cast<std::size_t>(b)];
+                      const float x = logits[static_cast<std::size_t>(a)],
+                                  y = logits[static_cast<std::size_t>(b)];
                       return x != y ? x > y : a < b;
                     });
   for (std::size_t i = 0; i < count; ++i) output.top.push_back({order[i], logprob(order[i])});

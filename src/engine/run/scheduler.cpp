@@ -23,7 +23,10 @@ double seconds_between(Clock::time_point from, Clock::time_point to) {
 /// A request on its way: waiting, then prefilling, then decoding.
 struct Sequence {
   Sequence(std::uint64_t number, EngineRequest wanted, std::shared_ptr<TokenSink> to, PagePool& pool)
-      : id(number), request(std::move(wanted)), sink(std::move(to)), cache(pool),
+      : id(number),
+        request(std::move(wanted)),
+        sink(std::move(to)),
+        cache(pool),
         sampler(request.sampling, request.prompt) {}
 
   std::uint64_t id;
@@ -32,8 +35,8 @@ struct Sequence {
   SequenceCache cache;
   Sampler sampler;
   std::int64_t pages_reserved = 0;
-  std::int64_t done = 0;              // tokens in the cache
-  std::int32_t next = 0;              // drawn, not yet in the cache
+  std::int64_t done = 0;  // tokens in the cache
+  std::int32_t next = 0;  // drawn, not yet in the cache
   std::int64_t generated = 0;
   TokenOutput output{};
   Clock::time_point submitted = Clock::now(), started, first_token;
@@ -45,8 +48,11 @@ struct Sequence {
 class Scheduler final : public Engine {
  public:
   Scheduler(std::unique_ptr<Runner> runner, EngineOptions options, EngineInfo info, EndToken ends_generation)
-      : runner_(std::move(runner)), options_(std::move(options)), info_(std::move(info)),
-        ends_generation_(std::move(ends_generation)), pages_unreserved_(runner_->cache().pages()) {
+      : runner_(std::move(runner)),
+        options_(std::move(options)),
+        info_(std::move(info)),
+        ends_generation_(std::move(ends_generation)),
+        pages_unreserved_(runner_->cache().pages()) {
     stats_.pages_total = runner_->cache().pages();
     thread_ = std::thread([this] { run(); });
   }
@@ -117,8 +123,10 @@ Result<std::uint64_t> Scheduler::submit(EngineRequest request, std::shared_ptr<T
       return Error{ErrorCode::kInvalid,
                    fmt::format("token {} is outside the vocabulary of {} tokens", token, info_.vocabulary)};
   if (prompt >= info_.context)
-    return Error{ErrorCode::kInvalid, fmt::format("the prompt has {} tokens, but the context holds {} with the answer; "
-                                                  "shorten it or raise --context", prompt, info_.context)};
+    return Error{ErrorCode::kInvalid,
+                 fmt::format("the prompt has {} tokens, but the context holds {} with the answer; "
+                             "shorten it or raise --context",
+                             prompt, info_.context)};
   // The last token drawn needs no place in the cache, but the reply must end at the context's length.
   const std::int64_t room = info_.context - prompt;
   request.max_tokens = request.max_tokens < 0 ? room : std::min(request.max_tokens, room);
@@ -129,7 +137,8 @@ Result<std::uint64_t> Scheduler::submit(EngineRequest request, std::shared_ptr<T
     const std::lock_guard lock(mutex_);
     if (stop_) return Error{ErrorCode::kCancelled, "the engine is stopping"};
     if (static_cast<std::int64_t>(waiting_.size()) >= options_.queue + (stats_.running == 0 ? 1 : 0))
-      return Error{ErrorCode::kOverloaded, fmt::format("{} requests are waiting already; try again soon", waiting_.size())};
+      return Error{ErrorCode::kOverloaded,
+                   fmt::format("{} requests are waiting already; try again soon", waiting_.size())};
     id = sequence->id = ++last_id_;
     waiting_.push_back(std::move(sequence));
     ++stats_.requests;
@@ -207,8 +216,9 @@ bool Scheduler::step() {
     if (count == 0) continue;
     const auto first = static_cast<std::int64_t>(tokens_.size());
     for (std::int64_t i = 0; i < count; ++i) {
-      tokens_.push_back(sequence->prefilling() ? sequence->request.prompt[static_cast<std::size_t>(sequence->done + i)]
-                                               : sequence->next);
+      tokens_.push_back(sequence->prefilling()
+                            ? sequence->request.prompt[static_cast<std::size_t>(sequence->done + i)]
+                            : sequence->next);
       positions_.push_back(static_cast<std::int32_t>(sequence->done + i));
     }
     if (sequence->prefilling()) {
@@ -222,7 +232,8 @@ bool Scheduler::step() {
     sequence->cache.grow(sequence->done + count);
     batch_sequences_.push_back({first, count, &sequence->cache});
     sequence->done += count;
-    if (sequence->prefilling() || count > 1) sequence->sink->on_progress(sequence->done, sequence->prompt_tokens());
+    if (sequence->prefilling() || count > 1)
+      sequence->sink->on_progress(sequence->done, sequence->prompt_tokens());
   }
   if (tokens_.empty()) return false;
   logits_.resize(output_rows_.size() * static_cast<std::size_t>(info_.vocabulary));
@@ -236,7 +247,8 @@ bool Scheduler::step() {
   for (Sequence* sequence : drawing) {
     const std::optional<FinishReason> reason = deliver(*sequence);
     if (!reason) continue;
-    const auto at = std::find_if(running_.begin(), running_.end(), [&](const auto& s) { return s.get() == sequence; });
+    const auto at =
+        std::find_if(running_.begin(), running_.end(), [&](const auto& s) { return s.get() == sequence; });
     std::unique_ptr<Sequence> done = std::move(*at);
     running_.erase(at);
     finish(std::move(done), *reason);
@@ -258,7 +270,8 @@ std::optional<FinishReason> Scheduler::deliver(Sequence& sequence) {
   if (sequence.request.max_tokens == 0) return FinishReason::kLength;
   ++sequence.generated;
   sequence.next = sequence.output.token;
-  if (!sequence.request.ignore_end && ends_generation_ && ends_generation_(sequence.next)) return FinishReason::kStop;
+  if (!sequence.request.ignore_end && ends_generation_ && ends_generation_(sequence.next))
+    return FinishReason::kStop;
   if (!sequence.sink->on_token(sequence.output)) return FinishReason::kStop;
   if (sequence.generated >= sequence.request.max_tokens) return FinishReason::kLength;
   return std::nullopt;
@@ -272,7 +285,8 @@ void Scheduler::finish(std::unique_ptr<Sequence> sequence, FinishReason reason) 
   info.prompt_tokens = sequence->prompt_tokens();
   info.generated_tokens = sequence->generated;
   info.queue_seconds = seconds_between(sequence->submitted, started ? sequence->started : now);
-  info.prefill_seconds = started ? seconds_between(sequence->started, produced ? sequence->first_token : now) : 0;
+  info.prefill_seconds =
+      started ? seconds_between(sequence->started, produced ? sequence->first_token : now) : 0;
   info.decode_seconds = produced ? seconds_between(sequence->first_token, now) : 0;
   if (started) pages_unreserved_ += sequence->pages_reserved;
   sequence->cache.clear();
@@ -289,7 +303,8 @@ void Scheduler::finish(std::unique_ptr<Sequence> sequence, FinishReason reason) 
 
 std::unique_ptr<Engine> make_scheduler(std::unique_ptr<Runner> runner, EngineOptions options, EngineInfo info,
                                        Engine::EndToken ends_generation) {
-  return std::make_unique<Scheduler>(std::move(runner), std::move(options), std::move(info), std::move(ends_generation));
+  return std::make_unique<Scheduler>(std::move(runner), std::move(options), std::move(info),
+                                     std::move(ends_generation));
 }
 
 }  // namespace deepwell

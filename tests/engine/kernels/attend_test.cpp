@@ -18,11 +18,13 @@ void every_variant(int element_bytes, float (*round)(float), void (*put)(float, 
   for (const Kernel& kernel : usable_kernels(Op::kName, cpu_isa())) {
     for (std::int64_t head_dim : {8, 32, 64, 80, 128}) {
       for (int rows : {1, 2, 3, 5, 6, 13}) {
-        SCOPED_TRACE(testing::Message() << Op::kName << " " << isa_name(kernel.isa) << " d=" << head_dim << " rows=" << rows);
+        SCOPED_TRACE(testing::Message()
+                     << Op::kName << " " << isa_name(kernel.isa) << " d=" << head_dim << " rows=" << rows);
         constexpr int kPages = 3;
         const std::int64_t page = head_dim * kPageTokens;
         const auto keys = random_floats(kPages * page, 1), values = random_floats(kPages * page, 2);
-        std::vector<std::byte> key_bytes(keys.size() * static_cast<std::size_t>(element_bytes)), value_bytes(key_bytes);
+        std::vector<std::byte> key_bytes(keys.size() * static_cast<std::size_t>(element_bytes)),
+            value_bytes(key_bytes);
         for (std::size_t i = 0; i < keys.size(); ++i) {
           put(round(keys[i]), key_bytes.data() + i * static_cast<std::size_t>(element_bytes));
           put(round(values[i]), value_bytes.data() + i * static_cast<std::size_t>(element_bytes));
@@ -36,9 +38,11 @@ void every_variant(int element_bytes, float (*round)(float), void (*put)(float, 
         const int limits_of[] = {1, 64, 65, 150, 192, 63, 2};
         std::vector<std::int32_t> limits;
         for (int r = 0; r < rows; ++r) limits.push_back(limits_of[r % 7]);
-        std::vector<float> want(q.size()), got(q.size(), NAN), scratch(static_cast<std::size_t>(attend_scratch_floats(rows)));
-        AttendArgs args{q.data(), head_dim, rows, head_dim, 0.35F, limits.data(), key_pages.data(), value_pages.data(),
-                        want.data(), head_dim, scratch.data()};
+        std::vector<float> want(q.size()), got(q.size(), NAN),
+            scratch(static_cast<std::size_t>(attend_scratch_floats(rows)));
+        AttendArgs args{
+            q.data(),         head_dim,           rows,        head_dim, 0.35F,         limits.data(),
+            key_pages.data(), value_pages.data(), want.data(), head_dim, scratch.data()};
         best_kernel<Op>(Isa::kScalar)(args);
         args.out = got.data();
         reinterpret_cast<typename Op::Fn*>(kernel.fn)(args);
@@ -49,19 +53,24 @@ void every_variant(int element_bytes, float (*round)(float), void (*put)(float, 
 }
 
 TEST(Attend, F16) {
-  every_variant<AttendF16>(2, [](float x) { return x; }, [](float x, std::byte* to) {
-    const std::uint16_t half = float_to_half(x);
-    std::memcpy(to, &half, 2);
-  });
+  every_variant<AttendF16>(
+      2, [](float x) { return x; },
+      [](float x, std::byte* to) {
+        const std::uint16_t half = float_to_half(x);
+        std::memcpy(to, &half, 2);
+      });
 }
 TEST(Attend, Bf16) {
-  every_variant<AttendBf16>(2, [](float x) { return x; }, [](float x, std::byte* to) {
-    const std::uint16_t value = float_to_bfloat(x);
-    std::memcpy(to, &value, 2);
-  });
+  every_variant<AttendBf16>(
+      2, [](float x) { return x; },
+      [](float x, std::byte* to) {
+        const std::uint16_t value = float_to_bfloat(x);
+        std::memcpy(to, &value, 2);
+      });
 }
 TEST(Attend, F32) {
-  every_variant<AttendF32>(4, [](float x) { return x; }, [](float x, std::byte* to) { std::memcpy(to, &x, 4); });
+  every_variant<AttendF32>(
+      4, [](float x) { return x; }, [](float x, std::byte* to) { std::memcpy(to, &x, 4); });
 }
 
 }  // namespace

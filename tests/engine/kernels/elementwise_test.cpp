@@ -30,7 +30,8 @@ TEST(Elementwise, RmsNorm) {
     std::vector<float> want(x.size()), got(x);
     best_kernel<RmsNorm>(Isa::kScalar)(x.data(), w.data(), 1e-6F, n, want.data());
     run(got.data(), w.data(), 1e-6F, n, got.data());  // in place
-    for (std::size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 4e-6 * std::fabs(want[i]) + 1e-30) << i;
+    for (std::size_t i = 0; i < want.size(); ++i)
+      ASSERT_NEAR(got[i], want[i], 4e-6 * std::fabs(want[i]) + 1e-30) << i;
   });
 }
 

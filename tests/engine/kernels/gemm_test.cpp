@@ -32,10 +32,14 @@ class GemmTest : public testing::TestWithParam<Case> {};
 
 void prepare(const ActivationTile& tile, const std::vector<const float*>& columns) {
   switch (tile.kind) {
-    case Activation::kF32: return best_kernel<PrepareF32>(Isa::kScalar)(columns.data(), tile);
-    case Activation::kBf16: return best_kernel<PrepareBf16>(Isa::kScalar)(columns.data(), tile);
-    case Activation::kQ8x32: return best_kernel<PrepareQ8x32>(Isa::kScalar)(columns.data(), tile);
-    case Activation::kQ8x256: return best_kernel<PrepareQ8x256>(Isa::kScalar)(columns.data(), tile);
+    case Activation::kF32:
+      return best_kernel<PrepareF32>(Isa::kScalar)(columns.data(), tile);
+    case Activation::kBf16:
+      return best_kernel<PrepareBf16>(Isa::kScalar)(columns.data(), tile);
+    case Activation::kQ8x32:
+      return best_kernel<PrepareQ8x32>(Isa::kScalar)(columns.data(), tile);
+    case Activation::kQ8x256:
+      return best_kernel<PrepareQ8x256>(Isa::kScalar)(columns.data(), tile);
   }
 }
 
@@ -45,7 +49,8 @@ TEST_P(GemmTest, StaysWithinItsBoundOnEveryShape) {
   struct Shape {
     std::int64_t rows, k;
   };
-  for (const auto [rows, k] : {Shape{1, block}, Shape{17, 3 * block}, Shape{37, block * std::max<std::int64_t>(1, 1536 / block)}}) {
+  for (const auto [rows, k] :
+       {Shape{1, block}, Shape{17, 3 * block}, Shape{37, block * std::max<std::int64_t>(1, 1536 / block)}}) {
     const auto file = random_rows(format->type, rows, k, static_cast<unsigned>(rows + k));
     std::vector<std::byte> packed_bytes = pack_rows(*format, file, rows, k);
     for (int width : kTileWidths) {
@@ -75,9 +80,11 @@ TEST_P(GemmTest, StaysWithinItsBoundOnEveryShape) {
           for (int c = 0; c < columns; ++c) {
             double sum = 1;
             for (std::int64_t i = 0; i < k; ++i)
-              sum += std::fabs(double{weights[static_cast<std::size_t>(i)]}) * std::fabs(double{x[static_cast<std::size_t>(c * k + i)]});
+              sum += std::fabs(double{weights[static_cast<std::size_t>(i)]}) *
+                     std::fabs(double{x[static_cast<std::size_t>(c * k + i)]});
             // The minimum of a block is added apart from its steps: |d*step| + |min| can exceed |w|.
-            const double bound = 4 * static_cast<double>(k / 2 + 16) * 0x1p-23 * (sum + 40.0 * static_cast<double>(k));
+            const double bound =
+                4 * static_cast<double>(k / 2 + 16) * 0x1p-23 * (sum + 40.0 * static_cast<double>(k));
             const std::size_t at = static_cast<std::size_t>(c * stride + r);
             ASSERT_NEAR(got[at], want[at], bound * 1e-1) << "row " << r << " column " << c;
           }
@@ -99,7 +106,8 @@ TEST(GemmVariants, ThisBuildHasOneForEveryInt8TypeAndIsa) {
     if (format.activation != Activation::kQ8x32 && format.activation != Activation::kQ8x256) continue;
     for (Isa isa : {Isa::kAvx2, Isa::kAvx512}) {
       bool found = false;
-      for (const Kernel& kernel : all_kernels()) found |= kernel.op == Gemm::name(format.type) && kernel.isa == isa;
+      for (const Kernel& kernel : all_kernels())
+        found |= kernel.op == Gemm::name(format.type) && kernel.isa == isa;
       EXPECT_TRUE(found) << Gemm::name(format.type) << " for " << isa_name(isa);
     }
   }

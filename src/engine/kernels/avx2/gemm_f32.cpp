@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/kernels/gemm.h"
 #include "engine/kernels/avx2/vec.h"
+#include "engine/kernels/gemm.h"
 #include "engine/quant/packing.h"
 
 DW_AVX2_BEGIN

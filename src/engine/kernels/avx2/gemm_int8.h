@@ -7,15 +7,17 @@
 #include "engine/quant/legacy.h"
 #include "engine/quant/q6k_layout.h"
 
-// The int8 GEMM on AVX2: the packed layout of avx512/gemm_int8.h, half a group (8 rows) and up to 4 columns at
-// a time. vpmaddubsw adds two products in int16; steps of 4, 5 and 6 bits leave room to add 8, 4 and 2 such
-// sums before they could overflow (15*127*2*8 = 30480, 31*127*2*4 = 31496, 63*127*2*2 = 32004), and only then
-// is widened to int32.
+// The int8 GEMM on AVX2: the packed layout of avx512/gemm_int8.h, half a group (8 rows) and up to 4 columns
+// at a time. vpmaddubsw adds two products in int16; steps of 4, 5 and 6 bits leave room to add 8, 4 and 2
+// such sums before they could overflow (15*127*2*8 = 30480, 31*127*2*4 = 31496, 63*127*2*2 = 32004), and only
+// then is widened to int32.
 
 DW_AVX2_BEGIN
 namespace deepwell::avx2 {
 
-inline __m256i load(const std::byte* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
+inline __m256i load(const std::byte* from) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+}
 inline __m256 load_halves(const std::byte* from) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
 }
@@ -132,8 +134,8 @@ inline void unpack_six_bits(const std::byte* table, std::byte* out) {
     const __m128i nibbles = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table + s % 4 * 16));
     const __m128i pairs = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table + 64 + s / 4 * 16));
     const __m128i low = _mm_and_si128(s < 4 ? nibbles : _mm_srli_epi16(nibbles, 4), _mm_set1_epi8(15));
-    const __m128i high = _mm_and_si128(_mm_slli_epi16(_mm_srl_epi16(pairs, _mm_cvtsi32_si128(2 * (s % 4))), 4),
-                                       _mm_set1_epi8(0x30));
+    const __m128i high = _mm_and_si128(
+        _mm_slli_epi16(_mm_srl_epi16(pairs, _mm_cvtsi32_si128(2 * (s % 4))), 4), _mm_set1_epi8(0x30));
     _mm_store_si128(reinterpret_cast<__m128i*>(out + 16 * s), _mm_or_si128(low, high));
   }
 }
@@ -165,7 +167,8 @@ void kquant_rows(const GemmArgs& a, std::int64_t g, int half, int column) {
     for (int s = 0; s < 8; ++s) {
       const std::int32_t* words = x.steps + (b * 64 + s * 8) * width + column;
       const __m128i step_shift = _mm_cvtsi32_si128(s % 2 * 4);
-      const __m128i bit_left = _mm_cvtsi32_si128(s < 4 ? 4 - s : 0), bit_right = _mm_cvtsi32_si128(s < 4 ? 0 : s - 4);
+      const __m128i bit_left = _mm_cvtsi32_si128(s < 4 ? 4 - s : 0),
+                    bit_right = _mm_cvtsi32_si128(s < 4 ? 0 : s - 4);
       __m256i acc[N], sums16[N];
       clear(acc);
       clear(sums16);
@@ -225,7 +228,8 @@ void q6k_rows(const GemmArgs& a, std::int64_t g, int half_group, int column) {
     for (int c = 0; c < N; ++c) sum[c] = _mm256_setzero_ps();
     for (int s = 0; s < 16; ++s) {
       const int half = s / 8, quarter = s % 8 / 2, part = s % 2;
-      const std::byte* steps = group + b * L::kStepBytes + half * 1024 + 64 * (quarter % 2 * 8) + 32 * half_group;
+      const std::byte* steps =
+          group + b * L::kStepBytes + half * 1024 + 64 * (quarter % 2 * 8) + 32 * half_group;
       const std::byte* high = group + L::high_offset(k) + b * L::kHighBytes + half * 512 + 32 * half_group;
       const std::int32_t* words = x.steps + (b * 64 + s * 4) * width + column;
       const __m128i step_shift = _mm_cvtsi32_si128(quarter / 2 * 4);
@@ -256,14 +260,14 @@ void q6k_rows(const GemmArgs& a, std::int64_t g, int half_group, int column) {
 }
 
 /// ROWS(N)(args, g, half, column) over all groups and columns of the tile.
-#define DW_GEMM_COLUMNS(ROWS)                                         \
-  for (std::int64_t g = 0; g < a.group_count; ++g) {                  \
-    for (int half = 0; half < 2; ++half) {                            \
-      int c = 0;                                                      \
-      for (; c + 4 <= a.tile->width; c += 4) ROWS(4)(a, g, half, c);  \
-      for (; c + 2 <= a.tile->width; c += 2) ROWS(2)(a, g, half, c);  \
-      for (; c < a.tile->width; ++c) ROWS(1)(a, g, half, c);          \
-    }                                                                 \
+#define DW_GEMM_COLUMNS(ROWS)                                        \
+  for (std::int64_t g = 0; g < a.group_count; ++g) {                 \
+    for (int half = 0; half < 2; ++half) {                           \
+      int c = 0;                                                     \
+      for (; c + 4 <= a.tile->width; c += 4) ROWS(4)(a, g, half, c); \
+      for (; c + 2 <= a.tile->width; c += 2) ROWS(2)(a, g, half, c); \
+      for (; c < a.tile->width; ++c) ROWS(1)(a, g, half, c);         \
+    }                                                                \
   }
 
 }  // namespace deepwell::avx2

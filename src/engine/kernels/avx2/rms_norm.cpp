@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/kernels/elementwise.h"
 #include "engine/kernels/avx2/vec.h"
+#include "engine/kernels/elementwise.h"
 
 DW_AVX2_BEGIN
 namespace deepwell::avx2 {
 namespace {
-#include "engine/kernels/generic/math.inc"
 #include "engine/kernels/generic/elementwise.inc"
+#include "engine/kernels/generic/math.inc"
 }  // namespace
 }  // namespace deepwell::avx2
 DW_ISA_END

@@ -34,7 +34,8 @@ struct Vec {
   static Vec round(Vec a) { return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
   /// a * 2^n for whole n in [-126, 127].
   static Vec scale_by_power(Vec a, Vec n) {
-    const __m256i exponent = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127)), 23);
+    const __m256i exponent =
+        _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127)), 23);
     return {_mm256_mul_ps(a.v, _mm256_castsi256_ps(exponent))};
   }
   /// value where x >= limit, else 0; NaN in x gives value.
@@ -53,7 +54,8 @@ struct Vec {
   }
   /// (0, 1, 2, ...) + from < count ? this : other
   Vec where_below(int from, int count, Vec other) const {
-    const __m256i index = _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(from));
+    const __m256i index =
+        _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(from));
     const __m256i below = _mm256_cmpgt_epi32(_mm256_set1_epi32(count), index);
     return {_mm256_blendv_ps(other.v, v, _mm256_castsi256_ps(below))};
   }

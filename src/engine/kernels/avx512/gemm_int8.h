@@ -79,7 +79,7 @@ void legacy_group(const GemmArgs& a, std::int64_t g) {
         if constexpr (L::kBits == 5) {  // bit w belongs to the low nibbles, bit w+4 to the high ones
           const __m512i low_bit = _mm512_slli_epi16(bits, static_cast<unsigned>(4 - w));
           const __m512i upper_bit = _mm512_srli_epi16(bits, static_cast<unsigned>(w));
-          low = _mm512_ternarylogic_epi32(low, low_bit, bit_mask, 0xf8);      // low | (bit & mask)
+          low = _mm512_ternarylogic_epi32(low, low_bit, bit_mask, 0xf8);  // low | (bit & mask)
           upper = _mm512_ternarylogic_epi32(upper, upper_bit, bit_mask, 0xf8);
         }
         multiply<C>(acc, low, words + w * C);
@@ -90,11 +90,13 @@ void legacy_group(const GemmArgs& a, std::int64_t g) {
     const float* x_scales = x.scales + b * C;
 #pragma GCC unroll 12
     for (int c = 0; c < C; ++c)
-      sum[c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[c]), _mm512_mul_ps(scale, broadcast(x_scales + c)), sum[c]);
+      sum[c] =
+          _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[c]), _mm512_mul_ps(scale, broadcast(x_scales + c)), sum[c]);
     if constexpr (L::kMinimum) {
       const __m512 minimum = load_halves(minima + b * 32);
 #pragma GCC unroll 12
-      for (int c = 0; c < C; ++c) sum[c] = _mm512_fmadd_ps(minimum, broadcast(x.scaled_sums + b * C + c), sum[c]);
+      for (int c = 0; c < C; ++c)
+        sum[c] = _mm512_fmadd_ps(minimum, broadcast(x.scaled_sums + b * C + c), sum[c]);
     }
   }
   store_columns<C>(a, g, sum);
@@ -112,8 +114,8 @@ inline void unpack_six_bits(const std::byte* table, std::byte* out) {
   const __m512i low_mask = _mm512_set1_epi8(15);
   const __m512i low = load(table);
   const __m512i first = _mm512_or_si512(_mm512_and_si512(low, low_mask), upper_scale_bits(table + 64));
-  const __m512i second = _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16(low, 4), low_mask),
-                                         upper_scale_bits(table + 80));
+  const __m512i second =
+      _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16(low, 4), low_mask), upper_scale_bits(table + 80));
   _mm512_store_si512(out, first);
   _mm512_store_si512(out + 64, second);
 }
@@ -251,20 +253,20 @@ void q6k_group(const GemmArgs& a, std::int64_t g) {
 }
 
 /// Runs GROUP<C>(args, g) over all groups for the tile's width.
-#define DW_GEMM_WIDTH(C, GROUP)                                                \
-  case C:                                                                      \
-    for (std::int64_t g = 0; g < a.group_count; ++g) GROUP(C)(a, g);           \
+#define DW_GEMM_WIDTH(C, GROUP)                                      \
+  case C:                                                            \
+    for (std::int64_t g = 0; g < a.group_count; ++g) GROUP(C)(a, g); \
     break;
-#define DW_GEMM_WIDTHS(GROUP)                                                  \
-  switch (a.tile->width) {                                                     \
-    DW_GEMM_WIDTH(1, GROUP)                                                    \
-    DW_GEMM_WIDTH(2, GROUP)                                                    \
-    DW_GEMM_WIDTH(4, GROUP)                                                    \
-    DW_GEMM_WIDTH(6, GROUP)                                                    \
-    DW_GEMM_WIDTH(8, GROUP)                                                    \
-    DW_GEMM_WIDTH(12, GROUP)                                                   \
-    default:                                                                   \
-      DW_CHECK(false);                                                         \
+#define DW_GEMM_WIDTHS(GROUP) \
+  switch (a.tile->width) {    \
+    DW_GEMM_WIDTH(1, GROUP)   \
+    DW_GEMM_WIDTH(2, GROUP)   \
+    DW_GEMM_WIDTH(4, GROUP)   \
+    DW_GEMM_WIDTH(6, GROUP)   \
+    DW_GEMM_WIDTH(8, GROUP)   \
+    DW_GEMM_WIDTH(12, GROUP)  \
+    default:                  \
+      DW_CHECK(false);        \
   }
 
 }  // namespace deepwell::avx512

@@ -12,5 +12,7 @@ namespace {
 DW_ISA_END
 
 namespace deepwell {
-Kernel kernel_avx512_prepare_q8x256() { return kernel_of<PrepareQ8x256>(Isa::kAvx512, avx512::prepare_q8x256); }
+Kernel kernel_avx512_prepare_q8x256() {
+  return kernel_of<PrepareQ8x256>(Isa::kAvx512, avx512::prepare_q8x256);
+}
 }  // namespace deepwell

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/kernels/elementwise.h"
 #include "engine/kernels/avx512/vec.h"
+#include "engine/kernels/elementwise.h"
 
 DW_AVX512_BEGIN
 namespace deepwell::avx512 {
 namespace {
-#include "engine/kernels/generic/math.inc"
 #include "engine/kernels/generic/elementwise.inc"
+#include "engine/kernels/generic/math.inc"
 }  // namespace
 }  // namespace deepwell::avx512
 DW_ISA_END

@@ -31,7 +31,9 @@ struct Vec {
   static Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
   static Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
   static Vec min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
-  static Vec round(Vec a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+  static Vec round(Vec a) {
+    return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+  }
   /// a * 2^n for whole n in [-126, 127].
   static Vec scale_by_power(Vec a, Vec n) { return {_mm512_scalef_ps(a.v, n.v)}; }
   /// value where x >= limit, else 0; NaN in x gives value.
@@ -43,7 +45,9 @@ struct Vec {
   /// (0, 1, 2, ...) + from < count ? this : other
   Vec where_below(int from, int count, Vec other) const {
     const int n = count - from;
-    const __mmask16 mask = n >= 16 ? __mmask16(0xffff) : n <= 0 ? __mmask16(0) : static_cast<__mmask16>((1U << n) - 1U);
+    const __mmask16 mask = n >= 16  ? __mmask16(0xffff)
+                           : n <= 0 ? __mmask16(0)
+                                    : static_cast<__mmask16>((1U << n) - 1U);
     return {_mm512_mask_mov_ps(other.v, mask, v)};
   }
 };

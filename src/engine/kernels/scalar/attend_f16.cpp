@@ -5,7 +5,9 @@
 namespace deepwell {
 namespace {
 void run(const AttendArgs& args) {
-  attend_reference(args, [](const std::byte* page, std::int64_t i) { return half_to_float(reinterpret_cast<const std::uint16_t*>(page)[i]); });
+  attend_reference(args, [](const std::byte* page, std::int64_t i) {
+    return half_to_float(reinterpret_cast<const std::uint16_t*>(page)[i]);
+  });
 }
 }  // namespace
 Kernel kernel_scalar_attend_f16() { return kernel_of<AttendF16>(Isa::kScalar, run); }

@@ -26,11 +26,13 @@ Result<Sizes> read_sizes(const Loader& loader) {
   DW_TRY(s.heads, loader.integer("attention.head_count", kMostHeads));
   s.kv_heads = loader.integer_or("attention.head_count_kv", s.heads);
   s.head_dim = loader.integer_or("attention.key_length", s.width / s.heads);
-  if (s.kv_heads < 1 || s.heads % s.kv_heads != 0 || s.head_dim < 2 || s.head_dim > 1024 || s.head_dim % 2 != 0 ||
-      loader.integer_or("attention.value_length", s.head_dim) != s.head_dim)
-    return Error{ErrorCode::kCorrupt,
-                 fmt::format("{}: {} heads, {} key/value heads of size {} do not fit together; the file was made wrongly",
-                             loader.file().path(), s.heads, s.kv_heads, s.head_dim)};
+  if (s.kv_heads < 1 || s.heads % s.kv_heads != 0 || s.head_dim < 2 || s.head_dim > 1024 ||
+      s.head_dim % 2 != 0 || loader.integer_or("attention.value_length", s.head_dim) != s.head_dim)
+    return Error{
+        ErrorCode::kCorrupt,
+        fmt::format(
+            "{}: {} heads, {} key/value heads of size {} do not fit together; the file was made wrongly",
+            loader.file().path(), s.heads, s.kv_heads, s.head_dim)};
   return s;
 }
 
@@ -62,8 +64,9 @@ Result<std::unique_ptr<Model>> DenseModel::load(Loader& loader, RopeLayout rope_
   const auto eps = static_cast<float>(loader.number_or("attention.layer_norm_rms_epsilon", 1e-5));
   const std::int64_t rotated = loader.integer_or("rope.dimension_count", s.head_dim);
   if (rotated < 2 || rotated > s.head_dim || rotated % 2 != 0)
-    return Error{ErrorCode::kCorrupt, fmt::format("{}: rope.dimension_count is {} for heads of {}; the file was made wrongly",
-                                                  loader.file().path(), rotated, s.head_dim)};
+    return Error{ErrorCode::kCorrupt,
+                 fmt::format("{}: rope.dimension_count is {} for heads of {}; the file was made wrongly",
+                             loader.file().path(), rotated, s.head_dim)};
 
   auto model = std::make_unique<DenseModel>();
   model->shape_ = {s.layers, s.width, vocabulary, context};
@@ -94,23 +97,27 @@ Result<std::unique_ptr<Model>> DenseModel::load(Loader& loader, RopeLayout rope_
   return std::unique_ptr<Model>(std::move(model));
 }
 
-CacheLayout DenseModel::cache_layout(CacheType type) const { return layout_of(shape_.layers, attention_, type); }
+CacheLayout DenseModel::cache_layout(CacheType type) const {
+  return layout_of(shape_.layers, attention_, type);
+}
 
-void DenseModel::attend(const Layer& layer, std::int64_t index, const Batch& batch, const Rope::Table& angles, float* x,
-                        Context& context) const {
+void DenseModel::attend(const Layer& layer, std::int64_t index, const Batch& batch, const Rope::Table& angles,
+                        float* x, Context& context) const {
   const ScratchScope scope(context.scratch);
   const std::int64_t rows = batch.rows(), width = shape_.width, head_dim = attention_.head_dim;
   const std::int64_t q_width = layer.q.rows(), kv_width = layer.k.rows();
-  float* h = context.scratch.take<float>(rows * width);        // (rows, width)
-  float* q = context.scratch.take<float>(rows * q_width);      // (rows, heads, head_dim)
-  float* k = context.scratch.take<float>(rows * kv_width);     // (rows, kv_heads, head_dim)
-  float* v = context.scratch.take<float>(rows * kv_width);     // (rows, kv_heads, head_dim)
+  float* h = context.scratch.take<float>(rows * width);     // (rows, width)
+  float* q = context.scratch.take<float>(rows * q_width);   // (rows, heads, head_dim)
+  float* k = context.scratch.take<float>(rows * kv_width);  // (rows, kv_heads, head_dim)
+  float* v = context.scratch.take<float>(rows * kv_width);  // (rows, kv_heads, head_dim)
   layer.attn_norm.apply(x, rows, h, context);
   Input input(h, rows, width, width, context);
   multiply(input, {{&layer.q, q, q_width}, {&layer.k, k, kv_width}, {&layer.v, v, kv_width}}, context);
   const auto rotate = [&](std::int64_t row, int) {
-    for (std::int64_t i = 0; i < attention_.heads; ++i) rope_.rotate(q + row * q_width + i * head_dim, angles, row);
-    for (std::int64_t i = 0; i < attention_.kv_heads; ++i) rope_.rotate(k + row * kv_width + i * head_dim, angles, row);
+    for (std::int64_t i = 0; i < attention_.heads; ++i)
+      rope_.rotate(q + row * q_width + i * head_dim, angles, row);
+    for (std::int64_t i = 0; i < attention_.kv_heads; ++i)
+      rope_.rotate(k + row * kv_width + i * head_dim, angles, row);
   };
   if (rows < 16)
     for (std::int64_t row = 0; row < rows; ++row) rotate(row, 0);

@@ -8,8 +8,9 @@
 
 namespace deepwell {
 
-/// The decoder that Llama made common: RMS norms before, grouped attention with rotary positions, a gated MLP.
-/// Its relatives differ in what their files of models/ say: how rope pairs elements, which biases there are.
+/// The decoder that Llama made common: RMS norms before, grouped attention with rotary positions, a gated
+/// MLP. Its relatives differ in what their files of models/ say: how rope pairs elements, which biases there
+/// are.
 class DenseModel final : public Model {
  public:
   static Result<std::unique_ptr<Model>> load(Loader& loader, RopeLayout layout);

@@ -31,15 +31,18 @@ Result<Rope> read_rope(Loader& loader, RopeLayout layout, std::int64_t pairs) {
   const double factor = loader.number_or("rope.scaling.factor", 1.0);
   const std::string type = loader.file().metadata().text(loader.key("rope.scaling.type")).value_or("linear");
   if (!(base > 1.0) || !(factor > 0.0) || !std::isfinite(base) || !std::isfinite(factor))
-    return Error{ErrorCode::kCorrupt, fmt::format("{}: rope.freq_base {} or rope.scaling.factor {} makes no sense; the "
-                                                  "file was made wrongly", loader.file().path(), base, factor)};
+    return Error{ErrorCode::kCorrupt,
+                 fmt::format("{}: rope.freq_base {} or rope.scaling.factor {} makes no sense; the "
+                             "file was made wrongly",
+                             loader.file().path(), base, factor)};
   std::vector<double> frequencies;
   float magnitude = 1;
   if (type == "yarn") {
     const double original =
         loader.number_or("rope.scaling.original_context_length", loader.number_or("context_length", 4096));
-    frequencies = yarn_frequencies(pairs, base, factor, original, loader.number_or("rope.scaling.yarn_beta_fast", 32),
-                                   loader.number_or("rope.scaling.yarn_beta_slow", 1));
+    frequencies =
+        yarn_frequencies(pairs, base, factor, original, loader.number_or("rope.scaling.yarn_beta_fast", 32),
+                         loader.number_or("rope.scaling.yarn_beta_slow", 1));
     // Whatever attention factor a file states, other engines end at this magnitude; so do we.
     if (factor > 1) magnitude = static_cast<float>(0.1 * std::log(factor) + 1);
   } else if (type == "linear" || type == "none") {
@@ -47,8 +50,9 @@ Result<Rope> read_rope(Loader& loader, RopeLayout layout, std::int64_t pairs) {
       frequencies.push_back(std::pow(base, -static_cast<double>(i) / static_cast<double>(pairs)) /
                             (type == "linear" ? factor : 1.0));
   } else {
-    return Error{ErrorCode::kUnsupported, fmt::format("{}: rope scaling of type '{}' is not supported by this version",
-                                                      loader.file().path(), type)};
+    return Error{ErrorCode::kUnsupported,
+                 fmt::format("{}: rope scaling of type '{}' is not supported by this version",
+                             loader.file().path(), type)};
   }
   if (loader.has("rope_freqs.weight")) {
     DW_TRY(const std::vector<float> divisors, loader.vector("rope_freqs.weight", pairs));

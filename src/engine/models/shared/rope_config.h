@@ -10,8 +10,8 @@ namespace deepwell {
 /// and the divisors of "rope_freqs.weight" (Llama 3). `pairs` is half the rotated width.
 Result<Rope> read_rope(Loader& loader, RopeLayout layout, std::int64_t pairs);
 
-/// YaRN's blend of a pair's frequency and that divided by `factor`. Source: Peng et al. 2023, "YaRN", sec. 3.2,
-/// with the rounding of the correction range that released models use.
+/// YaRN's blend of a pair's frequency and that divided by `factor`. Source: Peng et al. 2023, "YaRN",
+/// sec. 3.2, with the rounding of the correction range that released models use.
 std::vector<double> yarn_frequencies(std::int64_t pairs, double base, double factor, double original_context,
                                      double beta_fast, double beta_slow);
 
