@@ -33,7 +33,8 @@ StopMatcher::Output StopMatcher::push(std::string_view piece) {
   for (std::size_t i = 0; i < piece.size(); ++i) {
     const Stop* found = nullptr;
     for (Stop& stop : stops_)
-      if (stop.advance(piece[i]) && (found == nullptr || stop.text.size() > found->text.size())) found = &stop;
+      if (stop.advance(piece[i]) && (found == nullptr || stop.text.size() > found->text.size()))
+        found = &stop;
     if (found == nullptr) continue;
     held_ += piece.substr(0, i + 1);
     stopped_ = true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Goal: whatever the bytes and wherever they are cut, the text is Python's decode("utf-8", "replace").
-// Method: goldens with a byte of every class in every order; every cut of short ones, seeded cuts of long ones.
+// Method: goldens with a byte of every class in every order; every cut of short ones, seeded cuts of long
+// ones.
 #include "text/stream/detokenizer.h"
 
 #include <gtest/gtest.h>
@@ -80,7 +81,9 @@ TEST(Utf8StreamTest, HoldsBackOnlyWhatMayStillBecomeACharacter) {
   Utf8Stream stream;
   EXPECT_EQ(stream.push("a\xE4"), "a");
   EXPECT_EQ(stream.push("\xB8"), "");
-  EXPECT_EQ(stream.push("\xAD" "b"), "中b");
+  EXPECT_EQ(stream.push("\xAD"
+                        "b"),
+            "中b");
   EXPECT_EQ(stream.push("\xC0"), "\xEF\xBF\xBD");  // can never become one
   EXPECT_EQ(stream.finish(), "");
   EXPECT_EQ(stream.push("\xF0\x9F\x98"), "");

@@ -15,13 +15,16 @@ struct Answer {
   std::string text, stop;
   bool operator==(const Answer&) const = default;
 };
-std::ostream& operator<<(std::ostream& out, const Answer& a) { return out << '"' << a.text << "\" stop \"" << a.stop << '"'; }
+std::ostream& operator<<(std::ostream& out, const Answer& a) {
+  return out << '"' << a.text << "\" stop \"" << a.stop << '"';
+}
 
 Answer definition(const std::string& text, const std::vector<std::string>& stops) {
   for (std::size_t end = 1; end <= text.size(); ++end) {
     std::string longest;
     for (const std::string& stop : stops)
-      if (!stop.empty() && text.substr(0, end).ends_with(stop) && stop.size() > longest.size()) longest = stop;
+      if (!stop.empty() && text.substr(0, end).ends_with(stop) && stop.size() > longest.size())
+        longest = stop;
     if (!longest.empty()) return {text.substr(0, end - longest.size()), longest};
   }
   return {text, ""};
@@ -58,7 +61,8 @@ TEST(StopMatcherTest, EqualsTheDefinitionForEveryCut) {
     const Answer want = definition(text, stops);
     stopped += want.stop.empty() ? 0 : 1;
     for (unsigned cuts = 0; cuts < 1U << (text.empty() ? 0 : text.size() - 1); ++cuts)
-      ASSERT_EQ(streamed(text, stops, cuts), want) << text << " stops " << testing::PrintToString(stops) << " cuts " << cuts;
+      ASSERT_EQ(streamed(text, stops, cuts), want)
+          << text << " stops " << testing::PrintToString(stops) << " cuts " << cuts;
   }
   EXPECT_GT(stopped, 500);
   EXPECT_LT(stopped, 2900);
