@@ -225,17 +225,20 @@ class LiveExchange final : public Exchange {
 
 }  // namespace
 
+// Posts hold the connection weakly: after the server has stopped nobody runs them, and the connection (whose
+// coroutine keeps it while it lives) must not be kept by its own queue.
 void Connection::append(std::string bytes, std::shared_ptr<ExchangeState> of, bool last, bool streaming) {
   of->unsent += bytes.size();
-  asio::post(socket_.get_executor(), [self = shared_from_this(), bytes = std::move(bytes), of = std::move(of),
-                                      last, streaming]() mutable {
-    if (of != self->state_ || self->answered_) return;
-    self->output_ += bytes;
-    self->streaming_ = streaming;
-    self->answered_ = last;
-    if (streaming && of->unsent.load() > self->options().unsent_bytes_max) self->close();
-    self->wake_.cancel();
-  });
+  asio::post(socket_.get_executor(),
+             [weak = weak_from_this(), bytes = std::move(bytes), of = std::move(of), last, streaming]() {
+               const auto self = weak.lock();
+               if (!self || of != self->state_ || self->answered_) return;
+               self->output_ += bytes;
+               self->streaming_ = streaming;
+               self->answered_ = last;
+               if (streaming && of->unsent.load() > self->options().unsent_bytes_max) self->close();
+               self->wake_.cancel();
+             });
 }
 
 asio::awaitable<void> Connection::wait() {
@@ -343,7 +346,8 @@ void Connection::feed(error_code& error) {
   // Beast's own limit is for one call: headers that drip in line by line would pass it.
   if (in_header) header_bytes_ += used;
   const std::size_t unfinished = parser_->is_header_done() ? 0 : input_.size();
-  if (!error && header_bytes_ + unfinished > options().header_bytes_max) error = beast::http::error::header_limit;
+  if (!error && header_bytes_ + unfinished > options().header_bytes_max)
+    error = beast::http::error::header_limit;
 }
 
 asio::awaitable<bool> Connection::read_request() {
@@ -548,7 +552,9 @@ asio::awaitable<void> Connection::run() {
 }
 
 void Connection::post_close(bool force) {
-  asio::post(socket_.get_executor(), [self = shared_from_this(), force] {
+  asio::post(socket_.get_executor(), [weak = weak_from_this(), force] {
+    const auto self = weak.lock();
+    if (!self) return;
     if (force || (!self->state_ && self->output_.empty() && !self->mid_write_)) self->close();
   });
 }
