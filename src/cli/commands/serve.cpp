@@ -53,13 +53,16 @@ Command command_commands_serve() {
     auto flags = std::make_shared<Flags>();
     for (const SettingSpec& spec : serve_settings()) {
       if (spec.help[0] == '\0') {
-        sub->add_option("MODEL", flags->values[spec.name], "Model files, directories or names in the store");
+        sub->add_option("MODEL", flags->values[spec.name], "Model files, directories or names in the store")
+            ->type_name("")
+            ->default_str("");
       } else if (spec.kind == SettingSpec::Kind::kSwitch) {
         sub->add_flag(std::string("--") + spec.name, flags->switches[spec.name], spec.help);
       } else {
         CLI::Option* option =
             sub->add_option(std::string("--") + spec.name, flags->values[spec.name], spec.help);
         option->type_name(spec.value_name);
+        option->default_str("");  // the help texts name them; where nothing is given the file may
         option->expected(1);
         option->multi_option_policy(spec.kind == SettingSpec::Kind::kMany ? CLI::MultiOptionPolicy::TakeAll
                                                                           : CLI::MultiOptionPolicy::TakeLast);

@@ -69,6 +69,18 @@ Result<Vocabulary> vocabulary_of(const Metadata& metadata) {
   return vocabulary;
 }
 
+namespace {
+/// Every text that becomes one token when special tokens are parsed.
+std::vector<std::string> special_texts(const Tokenizer& tokenizer) {
+  std::vector<std::string> texts;
+  const std::vector<TokenType>& types = tokenizer.vocabulary().types;
+  for (std::size_t i = 0; i < types.size(); ++i)
+    if (types[i] == TokenType::kControl || types[i] == TokenType::kUserDefined)
+      texts.emplace_back(tokenizer.token_bytes(static_cast<Token>(i), /*show_control=*/true));
+  return texts;
+}
+}  // namespace
+
 Result<std::shared_ptr<ServedModel>> load_served_model(const std::string& path, ServedModelOptions options,
                                                        const Engine::Progress& progress) {
   DW_TRY(std::unique_ptr<ModelFile> opened, open_gguf(path));
@@ -95,7 +107,7 @@ Result<std::shared_ptr<ServedModel>> load_served_model(const std::string& path, 
   if (source.empty()) source = file->metadata().text("tokenizer.chat_template").value_or("");
   if (source.empty() && model->tokenizer->find("<|im_start|>")) source = kChatMl;
   if (!source.empty()) {
-    Result<std::unique_ptr<ChatTemplate>> chat = ChatTemplate::compile(std::move(source));
+    Result<std::unique_ptr<ChatTemplate>> chat = ChatTemplate::compile(source, special_texts(*model->tokenizer));
     if (!chat) return at_path({chat.error().code, "chat template: " + chat.error().message});
     model->chat = std::move(*chat);
   }

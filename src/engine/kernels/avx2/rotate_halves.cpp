@@ -5,8 +5,9 @@
 DW_AVX2_BEGIN
 namespace deepwell::avx2 {
 namespace {
-#include "engine/kernels/generic/elementwise.inc"
 #include "engine/kernels/generic/math.inc"
+
+#include "engine/kernels/generic/elementwise.inc"
 }  // namespace
 }  // namespace deepwell::avx2
 DW_ISA_END

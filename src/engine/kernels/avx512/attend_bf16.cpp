@@ -9,8 +9,9 @@ Kernel kernel_scalar_attend_bf16();
 DW_AVX512_BEGIN
 namespace deepwell::avx512 {
 namespace {
-#include "engine/kernels/generic/attend.inc"
 #include "engine/kernels/generic/math.inc"
+
+#include "engine/kernels/generic/attend.inc"
 struct Entry {
   using Element = std::uint16_t;
   static Vec load(const Element* from) { return Vec::load_bfloat(from); }

@@ -5,8 +5,9 @@
 DW_AVX512_BEGIN
 namespace deepwell::avx512 {
 namespace {
-#include "engine/kernels/generic/elementwise.inc"
 #include "engine/kernels/generic/math.inc"
+
+#include "engine/kernels/generic/elementwise.inc"
 }  // namespace
 }  // namespace deepwell::avx512
 DW_ISA_END

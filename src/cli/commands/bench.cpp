@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+// deepwell bench: how fast a model runs here, and how much of what this machine can do that is.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "cli/command.h"
+#include "engine/run/describe.h"
+#include "engine/run/machine_peak.h"
+#include "engine/run/runner.h"
+#include "store/store.h"
+
+namespace deepwell {
+namespace {
+
+struct Flags {
+  std::string model, cache_type = "f16";
+  std::vector<std::int64_t> prompts = {512}, generations = {64}, batches = {1}, depths = {0};
+  std::vector<int> threads = {0};
+  int repeats = 3, chunk = 512;
+  bool json = false, no_peak = false;
+};
+
+struct Test {
+  std::int64_t prompt, generate, batch, depth;
+  std::string name() const {
+    return prompt > 0 ? fmt::format("pp{}", prompt) : fmt::format("tg{}", generate);
+  }
+  std::int64_t tokens() const { return (prompt > 0 ? prompt : generate) * batch; }
+};
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Sequences that can be fed tokens; what they say does not matter for speed.
+class Feeder {
+ public:
+  Feeder(Runner& runner, std::int64_t batch) : runner_(runner) {
+    for (std::int64_t i = 0; i < batch; ++i) caches_.emplace_back(runner.cache());
+    done_.assign(static_cast<std::size_t>(batch), 0);
+  }
+
+  /// `count` more tokens of sequences [first, last) in one pass.
+  void feed(std::size_t first, std::size_t last, std::int64_t count) {
+    tokens_.clear();
+    positions_.clear();
+    rows_.clear();
+    sequences_.clear();
+    const std::int64_t vocabulary = runner_.model().shape().vocabulary;
+    for (std::size_t s = first; s < last; ++s) {
+      caches_[s].grow(done_[s] + count);
+      sequences_.push_back({static_cast<std::int64_t>(tokens_.size()), count, &caches_[s]});
+      for (std::int64_t i = 0; i < count; ++i) {
+        tokens_.push_back(static_cast<std::int32_t>(
+            (done_[s] * 7919 + static_cast<std::int64_t>(s) * 104729 + 17) % vocabulary));
+        positions_.push_back(static_cast<std::int32_t>(done_[s]++));
+      }
+      rows_.push_back(static_cast<std::int32_t>(tokens_.size()) - 1);
+    }
+    logits_.resize(rows_.size() * static_cast<std::size_t>(vocabulary));
+    runner_.forward({tokens_, positions_, sequences_, rows_}, logits_.data());
+  }
+
+  void feed_prompt(std::int64_t tokens, std::int64_t chunk) {
+    for (std::size_t s = 0; s < caches_.size(); ++s)
+      for (std::int64_t left = tokens; left > 0; left -= chunk) feed(s, s + 1, std::min(left, chunk));
+  }
+  void generate(std::int64_t tokens) {
+    for (std::int64_t i = 0; i < tokens; ++i) feed(0, caches_.size(), 1);
+  }
+
+ private:
+  Runner& runner_;
+  std::vector<SequenceCache> caches_;
+  std::vector<std::int64_t> done_;
+  std::vector<std::int32_t> tokens_, positions_, rows_;
+  std::vector<BatchSequence> sequences_;
+  std::vector<float> logits_;
+};
+
+/// Tokens per second of one run.
+double measure(Runner& runner, const Test& test, std::int64_t chunk) {
+  Feeder feeder(runner, test.batch);
+  feeder.feed_prompt(test.depth, chunk);
+  const double start = now();
+  if (test.prompt > 0)
+    feeder.feed_prompt(test.prompt, chunk);
+  else
+    feeder.generate(test.generate);
+  return static_cast<double>(test.tokens()) / (now() - start);
+}
+
+/// What the weights alone allow: each byte read once a step, two operations a weight and token.
+struct Limits {
+  double weight_bytes, weight_count;  // read and multiplied for every token
+  double fraction(const Test& test, double tokens_per_second, const MachinePeak& peak) const {
+    const double rows =
+        test.prompt > 0 ? 512 : static_cast<double>(test.batch);  // tokens that share a reading
+    const double seconds_memory = weight_bytes / rows / (peak.read_gb_per_second * 1e9);
+    const double seconds_compute = 2 * weight_count / (peak.int8_gops * 1e9);
+    return tokens_per_second * std::max(seconds_memory, seconds_compute);
+  }
+};
+
+Limits limits_of(const ModelFile& file) {
+  Limits limits{0, 0};
+  const bool tied = file.find("output.weight") == nullptr;
+  for (const FileTensor& tensor : file.tensors()) {
+    if (tensor.rows() == 1 || (tensor.name == "token_embd.weight" && !tied)) continue;
+    limits.weight_bytes += static_cast<double>(tensor.bytes.size());
+    limits.weight_count += static_cast<double>(tensor.rows() * tensor.row_length());
+  }
+  // The head runs once for a whole prompt chunk, which makes its share of prefill negligible: a prompt's own
+  // limit is a little higher than what is computed here.
+  return limits;
+}
+
+std::vector<Test> tests_of(const Flags& flags) {
+  std::vector<Test> tests;
+  for (std::int64_t depth : flags.depths)
+    for (std::int64_t batch : flags.batches) {
+      for (std::int64_t prompt : flags.prompts)
+        if (prompt > 0) tests.push_back({prompt, 0, batch, depth});
+      for (std::int64_t generate : flags.generations)
+        if (generate > 0) tests.push_back({0, generate, batch, depth});
+    }
+  return tests;
+}
+
+Status bench(const Flags& flags) {
+  DW_TRY(const std::string path, resolve_model(flags.model));
+  DW_TRY(std::unique_ptr<ModelFile> opened, open_gguf(path));
+  const std::shared_ptr<const ModelFile> file = std::move(opened);
+  const std::vector<Test> tests = tests_of(flags);
+  std::int64_t cache_tokens = 0;
+  for (const Test& test : tests)
+    cache_tokens =
+        std::max(cache_tokens, (test.depth + std::max(test.prompt, test.generate) + 64) * test.batch);
+  const Limits limits = limits_of(*file);
+  const EngineInfo info = describe_model(*file);
+  if (!flags.json)
+    std::cout << fmt::format("{} ({}, {})\n", info.name.empty() ? path : info.name, info.architecture,
+                             info.weight_types);
+  for (int threads : flags.threads) {
+    RunnerOptions options;
+    options.threads = threads;
+    options.cache_tokens = cache_tokens;
+    options.cache_type = flags.cache_type == "f32"    ? CacheType::kF32
+                         : flags.cache_type == "bf16" ? CacheType::kBF16
+                                                      : CacheType::kF16;
+    DW_TRY(const std::unique_ptr<Runner> runner, Runner::load(file, options));
+    MachinePeak peak;
+    if (!flags.no_peak) peak = measure_peak(runner->threads());
+    if (!flags.json && !flags.no_peak)
+      std::cout << fmt::format(
+          "{} threads; this machine's peak: {:.0f} int8 GOPS, {:.1f} GB/s\n"
+          "{:>8} {:>6} {:>7} {:>12} {:>9}\n",
+          runner->threads().threads(), peak.int8_gops, peak.read_gb_per_second, "test", "batch", "depth",
+          "tokens/s", "of peak");
+    for (const Test& test : tests) {
+      measure(
+          *runner,
+          {std::min<std::int64_t>(test.prompt, 64), std::min<std::int64_t>(test.generate, 4), test.batch, 0},
+          flags.chunk);
+      std::vector<double> rates;
+      for (int i = 0; i < flags.repeats; ++i) rates.push_back(measure(*runner, test, flags.chunk));
+      std::vector<double> sorted = rates;
+      std::sort(sorted.begin(), sorted.end());
+      const double median = sorted[sorted.size() / 2];
+      const double fraction = flags.no_peak ? 0 : limits.fraction(test, median, peak);
+      if (flags.json) {
+        nlohmann::ordered_json line = {{"test", test.name()},
+                                       {"batch", test.batch},
+                                       {"depth", test.depth},
+                                       {"threads", runner->threads().threads()},
+                                       {"tokens_per_second", rates}};
+        line["peak_fraction"] =
+            flags.no_peak ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(fraction);
+        if (!flags.no_peak)
+          line["peak"] = {{"int8_gops", peak.int8_gops}, {"read_gb_per_second", peak.read_gb_per_second}};
+        std::cout << line.dump() << std::endl;
+      } else {
+        std::cout << fmt::format("{:>8} {:>6} {:>7} {:>12.1f} {:>8.0f}%\n", test.name(), test.batch,
+                                 test.depth, median, fraction * 100)
+                  << std::flush;
+      }
+    }
+  }
+  return Done{};
+}
+
+}  // namespace
+
+Command command_commands_bench() {
+  return {[](CLI::App& app) -> std::function<int()> {
+    auto flags = std::make_shared<Flags>();
+    CLI::App* sub = app.add_subcommand("bench", "Measure how fast a model runs on this machine");
+    sub->add_option("MODEL", flags->model, "A GGUF file or a name in the store")->required();
+    sub->add_option("-p,--prompt", flags->prompts, "Prompt lengths; 0: none")
+        ->delimiter(',')
+        ->check(CLI::Range(0, 1 << 20))
+        ->capture_default_str();
+    sub->add_option("-n,--generate", flags->generations, "Tokens generated; 0: none")
+        ->delimiter(',')
+        ->check(CLI::Range(0, 1 << 20))
+        ->capture_default_str();
+    sub->add_option("-b,--batch", flags->batches, "Sequences at once")
+        ->delimiter(',')
+        ->check(CLI::Range(1, 4096))
+        ->capture_default_str();
+    sub->add_option("-d,--depth", flags->depths, "Tokens in the context before the test begins")
+        ->delimiter(',')
+        ->check(CLI::Range(0, 1 << 24))
+        ->capture_default_str();
+    sub->add_option("-t,--threads", flags->threads, "Threads; 0: one per core")
+        ->delimiter(',')
+        ->check(CLI::Range(0, 1024));
+    sub->add_option("-r,--repeats", flags->repeats, "Runs of each test")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
+    sub->add_option("--chunk", flags->chunk, "Prompt tokens computed at once")
+        ->check(CLI::Range(1, 1 << 16))
+        ->capture_default_str();
+    sub->add_option("--cache-type", flags->cache_type, "Precision of the KV cache")
+        ->check(CLI::IsMember({"f16", "bf16", "f32"}))
+        ->capture_default_str();
+    sub->add_flag("--no-peak", flags->no_peak, "Do not measure what the machine could do");
+    sub->add_flag("--json", flags->json, "One JSON object per test");
+    sub->footer(
+        "The last column is the median as a share of what the machine allows by the larger of two limits: "
+        "reading\n"
+        "the weights once per step, or multiplying them in int8; both measured here before the tests.\n\n"
+        "Examples:\n"
+        "  deepwell bench default\n"
+        "  deepwell bench model.gguf -p 512 -n 64 -b 1,8 -d 0,4096 -t 2 -r 5 --json");
+    return [flags] {
+      const Status status = bench(*flags);
+      if (status.ok()) return 0;
+      std::cerr << "deepwell: " << status.error().message << '\n';
+      return 1;
+    };
+  }};
+}
+
+}  // namespace deepwell

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// deepwell run: ask a model once, through a pipe, or in a chat on the terminal.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "cli/command.h"
+#include "cli/local_chat.h"
+#include "server/model/prompt.h"
+#include "store/store.h"
+
+namespace deepwell {
+namespace {
+
+struct Flags {
+  std::string model, prompt, system, cache_type = "f16";
+  GenerationOptions generation = default_chat_options();
+  std::uint64_t seed = 0;
+  EngineOptions engine;
+  bool raw = false, json = false, verbose = false;
+};
+
+/// A line on the terminal that tells how far loading is, and wipes itself.
+Engine::Progress loading_line(bool wanted) {
+  if (!wanted) return {};
+  return [last = -1](double fraction) mutable {
+    const int percent = static_cast<int>(fraction * 100);
+    if (percent == last) return;
+    last = percent;
+    std::fprintf(stderr, percent >= 99 ? "\r\033[K" : "\rloading %d %%", percent);
+    std::fflush(stderr);
+  };
+}
+
+std::string_view reason_name(FinishReason reason) {
+  return reason == FinishReason::kLength      ? "length"
+         : reason == FinishReason::kCancelled ? "cancelled"
+                                              : "stop";
+}
+
+double per_second(std::int64_t count, double seconds) {
+  return seconds > 0 ? static_cast<double>(count) / seconds : 0.0;
+}
+
+std::string summary(const GenerationFinish& finish) {
+  return fmt::format("{} prompt tokens, {:.1f}/s; {} generated, {:.1f}/s", finish.prompt_tokens,
+                     per_second(finish.prompt_tokens, finish.prefill_seconds), finish.generated_tokens,
+                     per_second(finish.generated_tokens - 1, finish.decode_seconds));
+}
+
+Result<std::vector<Token>> encode(const ServedModel& model, const Flags& flags, const std::string& text) {
+  if (flags.raw) return encode_raw(*model.tokenizer, text);
+  ChatPrompt prompt;
+  if (!flags.system.empty()) prompt.messages.push_back({"system", flags.system});
+  prompt.messages.push_back({"user", text});
+  return encode_chat(model, prompt);
+}
+
+Status answer_as_json(ServedModel& model, const Flags& flags, const std::string& text) {
+  DW_TRY(std::vector<Token> prompt, encode(model, flags, text));
+  GenerationOptions options = flags.generation;
+  options.sampling.logprobs = 0;  // brings the tokens along
+  DW_TRY(const GeneratedText made, generate(model, prompt, options));
+  std::vector<Token> tokens;
+  for (const TokenOutput& token : made.tokens) tokens.push_back(token.token);
+  const GenerationFinish& f = made.finish;
+  const nlohmann::ordered_json line = {
+      {"text", made.text},
+      {"tokens", tokens},
+      {"prompt_tokens", prompt},
+      {"finish_reason", reason_name(f.reason)},
+      {"usage", {{"prompt_tokens", f.prompt_tokens}, {"completion_tokens", f.generated_tokens}}},
+      {"timings",
+       {{"prefill_seconds", f.prefill_seconds},
+        {"decode_seconds", f.decode_seconds},
+        {"prefill_tokens_per_second", per_second(f.prompt_tokens, f.prefill_seconds)},
+        {"decode_tokens_per_second", per_second(f.generated_tokens - 1, f.decode_seconds)}}}};
+  std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
+  return Done{};
+}
+
+Status answer_once(ServedModel& model, const Flags& flags, const std::string& text) {
+  if (flags.json) return answer_as_json(model, flags, text);
+  DW_TRY(std::vector<Token> prompt, encode(model, flags, text));
+  DW_TRY(const GenerationFinish finish,
+         stream_generation(model, std::move(prompt), flags.generation, [](std::string_view piece) {
+           std::fwrite(piece.data(), 1, piece.size(), stdout);
+           return std::fflush(stdout) == 0;  // nobody reads any more: stop
+         }));
+  std::fputc('\n', stdout);
+  if (flags.verbose) std::fprintf(stderr, "%s\n", summary(finish).c_str());
+  return Done{};
+}
+
+Status run(const Flags& flags, bool has_prompt) {
+  const bool talk = !has_prompt && ::isatty(STDIN_FILENO) == 1 && !flags.json;
+  DW_TRY(const std::string path, resolve_model(flags.model));
+  std::string text = flags.prompt;
+  if (!has_prompt && !talk) text.assign(std::istreambuf_iterator<char>(std::cin), {});
+  if (has_prompt && ::isatty(STDIN_FILENO) == 0) {
+    const std::string piped(std::istreambuf_iterator<char>(std::cin), {});
+    if (!piped.empty()) text += "\n\n" + piped;
+  }
+  if (!talk && text.empty())
+    return Error{ErrorCode::kInvalid, "the prompt is empty; give a PROMPT or pipe one in"};
+  ServedModelOptions options;
+  options.engine = flags.engine;
+  options.engine.parallel = 1;
+  options.engine.cache_type = flags.cache_type == "f32"    ? CacheType::kF32
+                              : flags.cache_type == "bf16" ? CacheType::kBF16
+                                                           : CacheType::kF16;
+  DW_TRY(const std::shared_ptr<ServedModel> model,
+         load_served_model(path, options, loading_line(::isatty(STDERR_FILENO) == 1)));
+  if (!talk) return answer_once(*model, flags, text);
+  LocalChat chat(model, flags.generation);
+  const auto editor = LineEditor::open(stdin, stdout, default_history_file());
+  ReplOptions repl;
+  repl.system = flags.system;
+  repl.greeting = fmt::format("{} ({}). /help tells what can be typed, Ctrl-D leaves.",
+                              model->engine->info().name.empty() ? model->id : model->engine->info().name,
+                              model->engine->info().weight_types);
+  return run_repl(*editor, chat, repl, stdout, stderr) == 0
+             ? Status(Done{})
+             : Status(Error{ErrorCode::kIo, "an answer failed; see above"});
+}
+
+}  // namespace
+
+Command command_commands_run() {
+  return {[](CLI::App& app) -> std::function<int()> {
+    auto flags = std::make_shared<Flags>();
+    SamplingOptions& sampling = flags->generation.sampling;
+    CLI::App* sub = app.add_subcommand("run", "Ask a model: once, through a pipe, or in a chat");
+    sub->add_option("MODEL", flags->model, "A GGUF file or a name in the store; 'default' is a small one")
+        ->required();
+    CLI::Option* prompt = sub->add_option("PROMPT", flags->prompt,
+                                          "What to ask; without it: standard input, or a chat on a terminal");
+    sub->add_option("-n,--max-tokens", flags->generation.max_tokens,
+                    "Tokens to generate at most; -1: until the context is full")
+        ->check(CLI::Range(-1, 1 << 30))
+        ->capture_default_str();
+    sub->add_option("--temp,--temperature", sampling.temperature, "0 always takes the likeliest token")
+        ->check(CLI::Range(0.0, 100.0))
+        ->capture_default_str();
+    sub->add_option("--top-k", sampling.top_k, "Draw from the K likeliest; 0: from all")
+        ->check(CLI::Range(0, 1 << 20))
+        ->capture_default_str();
+    sub->add_option("--top-p", sampling.top_p, "Draw from the likeliest that hold this share of the mass")
+        ->check(CLI::Range(0.0, 1.0))
+        ->capture_default_str();
+    sub->add_option("--min-p", sampling.min_p, "Drop tokens less likely than this share of the likeliest")
+        ->check(CLI::Range(0.0, 1.0))
+        ->capture_default_str();
+    sub->add_option("--typical-p", sampling.typical_p, "Keep tokens of typical surprise up to this mass")
+        ->check(CLI::Range(0.0, 1.0))
+        ->capture_default_str();
+    sub->add_option("--repetition-penalty", sampling.repetition_penalty,
+                    "Above 1: tokens seen before become less likely")
+        ->check(CLI::Range(0.01, 10.0))
+        ->capture_default_str();
+    sub->add_option("--dry", sampling.dry_multiplier,
+                    "DRY: how hard repeated runs of tokens are punished; 0: not")
+        ->check(CLI::Range(0.0, 100.0))
+        ->capture_default_str();
+    CLI::Option* seed = sub->add_option("--seed", flags->seed, "The same seed gives the same text");
+    sub->add_option("--stop", flags->generation.stop, "End before this text; may be given more than once");
+    sub->add_option("--system", flags->system, "A system message");
+    sub->add_flag("--raw", flags->raw, "No chat template: the model continues the text");
+    sub->add_flag("--ignore-end", flags->generation.ignore_end, "Go on after the model's end token");
+    sub->add_flag("--json", flags->json, "One JSON object: text, tokens, timings, finish reason");
+    sub->add_flag("--exact", flags->engine.exact, "Activations stay F32: slow, for comparing");
+    sub->add_option("--cache-type", flags->cache_type, "Precision of the KV cache")
+        ->check(CLI::IsMember({"f16", "bf16", "f32"}))
+        ->capture_default_str();
+    sub->add_option("-c,--context", flags->engine.context,
+                    "Tokens of prompt and answer; 0: the model's own, at most 8192")
+        ->check(CLI::Range(0, 1 << 30));
+    sub->add_option("-t,--threads", flags->engine.threads, "Threads; 0: one per core")
+        ->check(CLI::Range(0, 1024));
+    sub->add_flag("-v,--verbose", flags->verbose, "Say how fast it went");
+    sub->footer(
+        "Examples:\n"
+        "  deepwell run default 'Why is the sky blue?'\n"
+        "  deepwell run default                          chat; /help inside\n"
+        "  git diff | deepwell run default 'Write a commit message for this change.'\n"
+        "  deepwell run default --temp 0 --json 'Name three rivers.' | jq -r .text\n"
+        "  deepwell run default --raw 'Once upon a time' -n 100 --seed 7");
+    return [flags, prompt, seed] {
+      if (seed->count() > 0) flags->generation.sampling.seed = flags->seed;
+      const Status status = run(*flags, prompt->count() > 0);
+      if (status.ok()) return 0;
+      std::cerr << "deepwell: " << status.error().message << '\n';
+      return 1;
+    };
+  }};
+}
+
+}  // namespace deepwell

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/kernels/isa_region.h"
+#include "engine/kernels/peak.h"
+
+DW_AVX2_BEGIN
+namespace deepwell {
+namespace {
+double run(std::int64_t steps) {
+  const __m256i x = _mm256_set1_epi8(3), y = _mm256_set1_epi8(2), ones = _mm256_set1_epi16(1);
+#define EACH(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+#define DECLARE(n) __m256i a##n = _mm256_setzero_si256(), m##n = x;
+#define ADD(n)                                                                           \
+  a##n = _mm256_add_epi32(a##n, _mm256_madd_epi16(_mm256_maddubs_epi16(m##n, y), ones)); \
+  asm volatile("" : "+x"(a##n), "+x"(m##n));
+  EACH(DECLARE)
+  for (std::int64_t i = 0; i < steps; ++i) {
+    EACH(ADD)
+  }
+#undef EACH
+#undef DECLARE
+#undef ADD
+  return static_cast<double>(steps) * 8 * 64;
+}
+}  // namespace
+Kernel kernel_avx2_peak_int8() { return kernel_of<PeakInt8>(Isa::kAvx2, run); }
+}  // namespace deepwell
+DW_ISA_END
