@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as the body of a chat or completion request: a Request that keeps its promises, or a refusal that is
-// valid JSON with a message.
+// Any bytes as the body of a chat or completion request: a Request that keeps its promises, or a refusal that
+// is valid JSON with a message.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>

@@ -107,7 +107,8 @@ Result<std::shared_ptr<ServedModel>> load_served_model(const std::string& path, 
   if (source.empty()) source = file->metadata().text("tokenizer.chat_template").value_or("");
   if (source.empty() && model->tokenizer->find("<|im_start|>")) source = kChatMl;
   if (!source.empty()) {
-    Result<std::unique_ptr<ChatTemplate>> chat = ChatTemplate::compile(source, special_texts(*model->tokenizer));
+    Result<std::unique_ptr<ChatTemplate>> chat =
+        ChatTemplate::compile(source, special_texts(*model->tokenizer));
     if (!chat) return at_path({chat.error().code, "chat template: " + chat.error().message});
     model->chat = std::move(*chat);
   }
