@@ -6,7 +6,8 @@
 
 namespace deepwell {
 void check_failed(const char* file, int line, const char* condition) {
-  std::fprintf(stderr, "%s:%d: check failed: %s (a bug in deepwell; please report it)\n", file, line, condition);
+  std::fprintf(stderr, "%s:%d: check failed: %s (a bug in deepwell; please report it)\n", file, line,
+               condition);
   std::abort();
 }
 }  // namespace deepwell

@@ -22,7 +22,7 @@ struct Error {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}       // NOLINT: meant to convert
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: meant to convert
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: meant to convert
 
   bool ok() const { return state_.index() == 0; }
@@ -67,13 +67,12 @@ using Status = Result<Done>;
 #define DW_CONCAT_INNER(a, b) a##b
 #define DW_CONCAT(a, b) DW_CONCAT_INNER(a, b)
 /// DW_TRY(auto file, open(path)); passes a failure up, else declares (or assigns) the value.
-#define DW_TRY(declaration, expression)                                     \
-  auto DW_CONCAT(dw_result_, __LINE__) = (expression);                      \
-  if (!DW_CONCAT(dw_result_, __LINE__).ok())                                \
-    return std::move(DW_CONCAT(dw_result_, __LINE__)).error();              \
+#define DW_TRY(declaration, expression)                                                                 \
+  auto DW_CONCAT(dw_result_, __LINE__) = (expression);                                                  \
+  if (!DW_CONCAT(dw_result_, __LINE__).ok()) return std::move(DW_CONCAT(dw_result_, __LINE__)).error(); \
   declaration = std::move(DW_CONCAT(dw_result_, __LINE__)).value()
 /// DW_RETURN_IF_ERROR(write(file)); passes a failure up.
-#define DW_RETURN_IF_ERROR(expression)                                                  \
-  do {                                                                                  \
+#define DW_RETURN_IF_ERROR(expression)                                                       \
+  do {                                                                                       \
     if (auto dw_status = (expression); !dw_status.ok()) return std::move(dw_status).error(); \
   } while (false)

@@ -40,8 +40,7 @@ std::vector<std::string> snapshot_files(const fs::path& snapshot) {
   for (fs::recursive_directory_iterator it(snapshot, error), end; !error && it != end; it.increment(error)) {
     if (files.size() >= kFilesMax) break;
     std::error_code ignored;
-    if (fs::is_regular_file(it->path(), ignored))
-      files.push_back(it->path().lexically_relative(snapshot));
+    if (fs::is_regular_file(it->path(), ignored)) files.push_back(it->path().lexically_relative(snapshot));
   }
   std::sort(files.begin(), files.end());
   return files;
