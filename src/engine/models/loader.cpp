@@ -78,9 +78,48 @@ Result<Linear> Loader::tied(const std::string& tensor, std::int64_t rows, std::i
     DW_TRY(bias, vector(tensor + ".bias", rows));
   }
   PackedMatrix packed(*format, rows, k, weight->bytes, pool_);
-  bytes_done_ += static_cast<double>(weight->bytes.size());
-  if (progress_) progress_(bytes_done_ / bytes_total_);
+  count_progress(*weight);
   return Linear(std::move(packed), std::move(bias));
+}
+
+Result<PackedMatrix> Loader::stack(const std::string& tensor, std::int64_t slabs, std::int64_t rows,
+                                   std::int64_t k) {
+  DW_TRY(const FileTensor* const found, find(tensor, slabs * rows, k));
+  if (found->shape[1] != rows || found->shape[2] != slabs)
+    return Error{
+        ErrorCode::kCorrupt,
+        fmt::format("{}: tensor '{}' is {} x {} x {}, but the metadata asks for {} x {} x {}; the file was "
+                    "made wrongly",
+                    file_.path(), tensor, found->shape[2], found->shape[1], found->shape[0], slabs, rows, k)};
+  DW_TRY(const WeightFormat* const format, format_of(*found));
+  PackedMatrix packed(*format, rows, k, found->bytes, pool_, slabs);
+  count_progress(*found);
+  file_.release(found->bytes);
+  return packed;
+}
+
+Result<std::vector<float>> Loader::floats(const std::string& tensor, std::int64_t rows, std::int64_t k) {
+  DW_TRY(const FileTensor* const found, find(tensor, rows, k));
+  DW_TRY(const WeightFormat* const format, format_of(*found));
+  std::vector<float> values(static_cast<std::size_t>(rows * k));
+  const TypeInfo& info = type_info(found->type);
+  const std::int64_t row_bytes = k / info.block_elements * info.block_bytes;
+  pool_.run(rows, [&](std::int64_t row, int) {
+    format->dequantize(found->bytes.data() + row * row_bytes, k, values.data() + row * k);
+  });
+  count_progress(*found);
+  return values;
+}
+
+PackedMatrix Loader::pack_floats(const std::vector<float>& values, std::int64_t slabs, std::int64_t rows,
+                                 std::int64_t k) {
+  const WeightFormat* const f32 = find_weight_format(TypeId::kF32);
+  return PackedMatrix(*f32, rows, k, std::as_bytes(std::span(values)), pool_, slabs);
+}
+
+void Loader::count_progress(const FileTensor& tensor) {
+  bytes_done_ += static_cast<double>(tensor.bytes.size());
+  if (progress_) progress_(bytes_done_ / bytes_total_);
 }
 
 Result<std::vector<float>> Loader::vector(const std::string& tensor, std::int64_t n) {

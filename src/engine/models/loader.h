@@ -32,12 +32,21 @@ class Loader {
   Result<Linear> linear(const std::string& tensor, std::int64_t rows, std::int64_t k);
   Result<std::vector<float>> vector(const std::string& tensor, std::int64_t n);
   Result<RmsNormLayer> rms_norm(const std::string& tensor, std::int64_t n, float eps);
+  /// All of a tensor (rows, k) as floats, for what is rearranged at load.
+  Result<std::vector<float>> floats(const std::string& tensor, std::int64_t rows, std::int64_t k);
+  /// Floats packed as they are.
+  PackedMatrix pack_floats(const std::vector<float>& values, std::int64_t slabs, std::int64_t rows,
+                           std::int64_t k);
   Result<Embedding> embedding(const std::string& tensor, std::int64_t rows, std::int64_t width);
+  /// A stack of `slabs` matrices (rows, k): experts, heads. tensor is the full name.
+  Result<PackedMatrix> stack(const std::string& tensor, std::int64_t slabs, std::int64_t rows,
+                             std::int64_t k);
   /// Like linear, of a tensor that stays in use as an embedding.
   Result<Linear> tied(const std::string& tensor, std::int64_t rows, std::int64_t k);
 
  private:
   Result<const FileTensor*> find(const std::string& tensor, std::int64_t rows, std::int64_t k) const;
+  void count_progress(const FileTensor& tensor);
   Result<const WeightFormat*> format_of(const FileTensor& tensor) const;
   const ModelFile& file_;
   ThreadPool& pool_;

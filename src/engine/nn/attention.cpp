@@ -4,9 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/half.h"
 #include "engine/kernels/attend.h"
-#include "engine/kernels/elementwise.h"
+#include "engine/nn/cache_elements.h"
 
 namespace deepwell {
 namespace {
@@ -19,28 +18,6 @@ AttendF16::Fn* attend_kernel(CacheType type) {
   static AttendBf16::Fn* const bf16 = best_kernel<AttendBf16>();
   static AttendF32::Fn* const f32 = best_kernel<AttendF32>();
   return type == CacheType::kF16 ? f16 : type == CacheType::kBF16 ? bf16 : f32;
-}
-
-/// n floats as cache elements at `to`, `stride` elements apart.
-void put(CacheType type, const float* x, std::int64_t n, std::byte* to, std::int64_t stride) {
-  if (type == CacheType::kF32) {
-    auto* out = reinterpret_cast<float*>(to);
-    for (std::int64_t i = 0; i < n; ++i) out[i * stride] = x[i];
-    return;
-  }
-  auto* out = reinterpret_cast<std::uint16_t*>(to);
-  if (type == CacheType::kBF16) {
-    for (std::int64_t i = 0; i < n; ++i) out[i * stride] = float_to_bfloat(x[i]);
-    return;
-  }
-  static ToHalves::Fn* const to_halves = best_kernel<ToHalves>();
-  if (stride == 1) return to_halves(x, n, out);
-  std::uint16_t halves[64];
-  for (std::int64_t i = 0; i < n; i += 64) {
-    const std::int64_t count = std::min<std::int64_t>(64, n - i);
-    to_halves(x + i, count, halves);
-    for (std::int64_t j = 0; j < count; ++j) out[(i + j) * stride] = halves[j];
-  }
 }
 
 }  // namespace
@@ -59,8 +36,10 @@ void Attention::remember(const float* k, const float* v, const Batch& batch, std
     std::byte* values = pool.stream(page, layer, 1);
     for (std::int64_t h = 0; h < kv_heads; ++h) {
       const std::int64_t head = h * head_dim * kPageTokens;
-      put(type, k + row * width + h * head_dim, head_dim, keys + (head + slot) * bytes, kPageTokens);
-      put(type, v + row * width + h * head_dim, head_dim, values + (head + slot * head_dim) * bytes, 1);
+      put_cache_elements(type, k + row * width + h * head_dim, head_dim, keys + (head + slot) * bytes,
+                         kPageTokens);
+      put_cache_elements(type, v + row * width + h * head_dim, head_dim,
+                         values + (head + slot * head_dim) * bytes, 1);
     }
   };
   if (batch.rows() < 16) {

@@ -12,21 +12,25 @@
 
 namespace deepwell {
 
-/// Packed weights of a matrix (rows, k) in memory of their own.
+/// Packed weights of a matrix (rows, k), or of a stack of equal matrices ("slabs": experts, heads), in memory
+/// of their own.
 class PackedMatrix {
  public:
   PackedMatrix() = default;
-  /// `file_rows`: rows of whole blocks, contiguous, k weights each. Packs with all threads.
+  /// `file_rows`: slabs * rows rows of whole blocks, contiguous, k weights each. Packs with all threads.
   PackedMatrix(const WeightFormat& format, std::int64_t rows, std::int64_t k,
-               std::span<const std::byte> file_rows, ThreadPool& pool);
+               std::span<const std::byte> file_rows, ThreadPool& pool, std::int64_t slabs = 1);
 
   const WeightFormat& format() const { return *format_; }
   std::int64_t rows() const { return rows_; }
   std::int64_t k() const { return k_; }
-  std::int64_t groups() const { return (rows_ + kGroupRows - 1) / kGroupRows; }
+  std::int64_t slabs() const { return slabs_; }
+  std::int64_t groups() const { return (rows_ + kGroupRows - 1) / kGroupRows; }  ///< of one slab
   std::int64_t group_bytes() const { return group_bytes_; }
-  const std::byte* group(std::int64_t g) const { return memory_.get() + g * group_bytes_; }
-  std::int64_t bytes() const { return groups() * group_bytes_; }
+  const std::byte* group(std::int64_t g, std::int64_t slab = 0) const {
+    return memory_.get() + (slab * groups() + g) * group_bytes_;
+  }
+  std::int64_t bytes() const { return slabs_ * groups() * group_bytes_; }
   bool empty() const { return format_ == nullptr; }
 
  private:
@@ -35,9 +39,34 @@ class PackedMatrix {
     void operator()(std::byte* memory) const;
   };
   const WeightFormat* format_ = nullptr;
-  std::int64_t rows_ = 0, k_ = 0, group_bytes_ = 0;
+  std::int64_t rows_ = 0, k_ = 0, slabs_ = 1, group_bytes_ = 0;
   std::unique_ptr<std::byte, Unmap> memory_{nullptr, Unmap{0}};
 };
+
+/// A packed matrix with the kernel that multiplies it fastest here.
+class PackedProduct {
+ public:
+  PackedProduct() = default;
+  explicit PackedProduct(PackedMatrix weights);
+
+  const PackedMatrix& weights() const { return weights_; }
+  /// The form its activations must have.
+  Activation activation(bool exact) const;
+  /// y[t * y_stride + row] for rows of groups [first, first + count) of a slab and all tokens of the tiles;
+  /// y points at row 0 of the slab. Any thread.
+  void multiply(std::int64_t slab, std::int64_t first, std::int64_t count,
+                std::span<const ActivationTile> tiles, std::int64_t tokens, float* y, std::int64_t y_stride,
+                bool accumulate, bool exact) const;
+  /// Groups of a task: few enough to stay in cache and to share evenly, enough to be worth a claim.
+  std::int64_t chunk_groups(int threads) const;
+
+ private:
+  PackedMatrix weights_;
+  Gemm::Fn* fast_ = nullptr;  // null: no kernel for this type, go through floats
+};
+
+/// The kernel that makes tiles of a form.
+PrepareTile::Fn* prepare_kernel(Activation kind);
 
 /// Rows of activations (tokens, k), row t at data + t * stride, and what Linear makes of them: each quantized
 /// form is made once, however many matrices multiply the same input.
@@ -65,17 +94,16 @@ class Linear {
   Linear() = default;
   Linear(PackedMatrix weights, std::vector<float> bias);  ///< bias (rows), or empty
 
-  std::int64_t rows() const { return weights_.rows(); }
-  std::int64_t k() const { return weights_.k(); }
-  const PackedMatrix& weights() const { return weights_; }
-  bool empty() const { return weights_.empty(); }
+  std::int64_t rows() const { return weights().rows(); }
+  std::int64_t k() const { return weights().k(); }
+  const PackedMatrix& weights() const { return product_.weights(); }
+  const PackedProduct& product() const { return product_; }
+  bool empty() const { return weights().empty(); }
   const std::vector<float>& bias() const { return bias_; }
 
  private:
-  friend void multiply(Input&, std::initializer_list<struct Product>, Context&);
-  PackedMatrix weights_;
+  PackedProduct product_;
   std::vector<float> bias_;
-  Gemm::Fn* fast_ = nullptr;  ///< null: no kernel for this type, go through floats
 };
 
 /// One matrix of a multiply: y (tokens, rows) at y + t * y_stride.

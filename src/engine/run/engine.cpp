@@ -9,12 +9,18 @@
 #include "engine/run/scheduler.h"
 
 namespace deepwell {
+namespace {
+constexpr std::int64_t kMostContext = std::int64_t{1} << 30;  // positions are 32 bits wide
+}  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::load(std::shared_ptr<const ModelFile> file, EngineOptions options,
                                              EndToken ends_generation, const Progress& progress) {
   DW_TRY(const std::int64_t trained, trained_context(*file));
   if (options.context < 0 || options.parallel < 1 || options.queue < 0 || options.prefill_chunk < 1)
     return Error{ErrorCode::kInvalid, "context, parallel, queue and prefill chunk must be positive"};
+  if (options.context > kMostContext)
+    return Error{ErrorCode::kInvalid, fmt::format("a context of {} tokens is more than the {} there can be",
+                                                  options.context, kMostContext)};
   EngineInfo info = describe_model(*file);
   info.context_trained = trained;
   info.context = options.context > 0 ? options.context : std::min<std::int64_t>(trained, 8192);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <random>
 #include <unordered_set>
 
@@ -47,11 +48,17 @@ Sampler::Sampler(SamplingOptions options, std::span<const std::int32_t> prompt)
 
 TokenOutput Sampler::sample(std::span<float> logits) {
   DW_CHECK(!logits.empty());
-  for (float& logit : logits)
-    if (std::isnan(logit)) logit = -INFINITY;
   penalize(logits);
+  // A broken model, an infinite bias or penalty: what is no number cannot be drawn, and infinity is as much
+  // as a float can say. From here on every logit is finite or minus infinity.
+  for (float& logit : logits) {
+    if (std::isnan(logit)) logit = -INFINITY;
+    logit = std::min(logit, std::numeric_limits<float>::max());
+  }
   TokenOutput output{};
-  output.token = options_.temperature <= 0 ? highest(logits) : draw(logits);
+  // A temperature too small to divide by (or not a number) is the limit it stands for.
+  const bool greedy = !(options_.temperature > 0) || !std::isfinite(1.0F / options_.temperature);
+  output.token = greedy ? highest(logits) : draw(logits);
   if (options_.logprobs >= 0) describe(logits, output);
   history_.push_back(output.token);
   ++generated_[output.token];
@@ -186,7 +193,8 @@ std::int32_t Sampler::draw(std::span<float> logits) {
   if (options_.min_p > 0.0F) {
     float best = 0;
     for (const Candidate& c : candidates_) best = std::max(best, c.weight);
-    std::erase_if(candidates_, [&](const Candidate& c) { return c.weight < best * options_.min_p; });
+    const float least = best * std::min(options_.min_p, 1.0F);  // the best always stays
+    std::erase_if(candidates_, [&](const Candidate& c) { return c.weight < least; });
   }
   // Draw in token order, so that the result does not depend on how far the front was sorted.
   std::sort(candidates_.begin(), candidates_.end(),
@@ -202,12 +210,15 @@ std::int32_t Sampler::draw(std::span<float> logits) {
 }
 
 void Sampler::describe(std::span<const float> logits, TokenOutput& output) const {
-  const double peak = double{logits[static_cast<std::size_t>(highest(logits))]};
+  // With no finite logit at all, all are taken for equal.
+  const bool none = !std::isfinite(logits[static_cast<std::size_t>(highest(logits))]);
+  const double peak = none ? 0.0 : double{logits[static_cast<std::size_t>(highest(logits))]};
   double total = 0;
-  for (float logit : logits) total += std::exp(double{logit} - peak);
+  for (float logit : logits) total += none ? 1.0 : std::exp(double{logit} - peak);
   const double log_total = peak + std::log(total);
   const auto logprob = [&](std::int32_t token) {
-    return static_cast<float>(double{logits[static_cast<std::size_t>(token)]} - log_total);
+    const double logit = none ? 0.0 : double{logits[static_cast<std::size_t>(token)]};
+    return static_cast<float>(logit - log_total);
   };
   output.logprob = logprob(output.token);
   const auto count = std::min(static_cast<std::size_t>(options_.logprobs), logits.size());

@@ -136,7 +136,9 @@ Result<std::uint64_t> Scheduler::submit(EngineRequest request, std::shared_ptr<T
   {
     const std::lock_guard lock(mutex_);
     if (stop_) return Error{ErrorCode::kCancelled, "the engine is stopping"};
-    if (static_cast<std::int64_t>(waiting_.size()) >= options_.queue + (stats_.running == 0 ? 1 : 0))
+    // Those that the next step takes in do not wait: the engine thread only looks between steps.
+    const std::int64_t about_to_start = std::max(0, options_.parallel - stats_.running);
+    if (static_cast<std::int64_t>(waiting_.size()) >= options_.queue + about_to_start)
       return Error{ErrorCode::kOverloaded,
                    fmt::format("{} requests are waiting already; try again soon", waiting_.size())};
     id = sequence->id = ++last_id_;
@@ -199,6 +201,8 @@ void Scheduler::take_in(std::vector<std::unique_ptr<Sequence>>& gone) {
     running_.back()->started = Clock::now();
     pages_unreserved_ -= running_.back()->pages_reserved;
   }
+  stats_.running = static_cast<int>(running_.size());
+  stats_.waiting = static_cast<int>(waiting_.size());
 }
 
 // One forward pass: a row for every decoding sequence, and prompt tokens as far as the chunk goes.
@@ -212,28 +216,27 @@ bool Scheduler::step() {
   std::int64_t prompt_tokens = 0;
   for (auto& sequence : running_) {
     const std::int64_t left = sequence->prompt_tokens() - sequence->done;
-    const std::int64_t count = sequence->prefilling() ? std::min(left, prompt_budget) : 1;
+    const bool prefill = sequence->prefilling();
+    const std::int64_t count = prefill ? std::min(left, prompt_budget) : 1;
     if (count == 0) continue;
     const auto first = static_cast<std::int64_t>(tokens_.size());
     for (std::int64_t i = 0; i < count; ++i) {
-      tokens_.push_back(sequence->prefilling()
-                            ? sequence->request.prompt[static_cast<std::size_t>(sequence->done + i)]
-                            : sequence->next);
+      tokens_.push_back(prefill ? sequence->request.prompt[static_cast<std::size_t>(sequence->done + i)]
+                                : sequence->next);
       positions_.push_back(static_cast<std::int32_t>(sequence->done + i));
     }
-    if (sequence->prefilling()) {
+    if (prefill) {
       prompt_budget -= count;
       prompt_tokens += count;
     }
-    if (!sequence->prefilling() || count == left) {
+    if (!prefill || count == left) {
       output_rows_.push_back(static_cast<std::int32_t>(first + count - 1));
       drawing.push_back(sequence.get());
     }
     sequence->cache.grow(sequence->done + count);
     batch_sequences_.push_back({first, count, &sequence->cache});
     sequence->done += count;
-    if (sequence->prefilling() || count > 1)
-      sequence->sink->on_progress(sequence->done, sequence->prompt_tokens());
+    if (prefill) sequence->sink->on_progress(sequence->done, sequence->prompt_tokens());
   }
   if (tokens_.empty()) return false;
   logits_.resize(output_rows_.size() * static_cast<std::size_t>(info_.vocabulary));
@@ -242,10 +245,14 @@ bool Scheduler::step() {
   {
     const std::lock_guard lock(mutex_);
     stats_.prompt_tokens += prompt_tokens;
-    stats_.generated_tokens += static_cast<std::int64_t>(drawing.size());
   }
   for (Sequence* sequence : drawing) {
+    const std::int64_t before = sequence->generated;
     const std::optional<FinishReason> reason = deliver(*sequence);
+    {
+      const std::lock_guard lock(mutex_);
+      stats_.generated_tokens += sequence->generated - before;
+    }
     if (!reason) continue;
     const auto at =
         std::find_if(running_.begin(), running_.end(), [&](const auto& s) { return s.get() == sequence; });

@@ -11,6 +11,8 @@ namespace deepwell::avx512 {
 namespace {
 #include "engine/kernels/generic/math.inc"
 
+#include "engine/kernels/generic/softmax_page.inc"
+
 #include "engine/kernels/generic/attend.inc"
 struct Entry {
   using Element = float;

@@ -7,13 +7,15 @@
 #include <cstring>
 
 #include "engine/kernels/attend.h"
+#include "engine/models/shared/feed_forward_config.h"
 #include "engine/models/shared/rope_config.h"
 
 namespace deepwell {
 namespace {
 
 // No released model comes near; a file that does is broken, and its products could overflow.
-constexpr std::int64_t kMostLayers = 1024, kMostWidth = 1 << 20, kMostHeads = 4096, kMostTokens = 1 << 30;
+constexpr std::int64_t kMostLayers = 1024, kMostWidth = 1 << 20, kMostHeads = 4096, kMostTokens = 1 << 30,
+                       kMostVocabulary = 1 << 24;
 
 struct Sizes {
   std::int64_t layers, width, heads, kv_heads, head_dim;
@@ -55,13 +57,23 @@ Result<CacheLayout> DenseModel::layout(const Loader& loader, CacheType type) {
   return layout_of(sizes.layers, attention_of(sizes), type);
 }
 
-Result<std::unique_ptr<Model>> DenseModel::load(Loader& loader, RopeLayout rope_layout) {
+Result<std::unique_ptr<Model>> DenseModel::load(Loader& loader, RopeLayout rope_layout,
+                                                const Router& experts) {
   DW_TRY(const Sizes s, read_sizes(loader));
-  DW_TRY(const std::int64_t ffn, loader.integer("feed_forward_length", kMostWidth * 4));
   DW_TRY(const std::int64_t context, loader.integer("context_length", kMostTokens));
   const FileTensor* const table = loader.file().find("token_embd.weight");
   const std::int64_t vocabulary = table == nullptr ? 0 : table->rows();
   const auto eps = static_cast<float>(loader.number_or("attention.layer_norm_rms_epsilon", 1e-5));
+  if (!(eps >= 0.0F && eps <= 1.0F))
+    return Error{
+        ErrorCode::kCorrupt,
+        fmt::format("{}: attention.layer_norm_rms_epsilon is {}, not in 0..1; the file was made wrongly",
+                    loader.file().path(), eps)};
+  if (vocabulary > kMostVocabulary)
+    return Error{
+        ErrorCode::kCorrupt,
+        fmt::format("{}: token_embd.weight has {} rows, more than any vocabulary; the file was made wrongly",
+                    loader.file().path(), vocabulary)};
   const std::int64_t rotated = loader.integer_or("rope.dimension_count", s.head_dim);
   if (rotated < 2 || rotated > s.head_dim || rotated % 2 != 0)
     return Error{ErrorCode::kCorrupt,
@@ -83,9 +95,11 @@ Result<std::unique_ptr<Model>> DenseModel::load(Loader& loader, RopeLayout rope_
     DW_TRY(layer.v, loader.linear(block + "attn_v", kv_rows, s.width));
     DW_TRY(layer.out, loader.linear(block + "attn_output", s.width, q_rows));
     DW_TRY(layer.ffn_norm, loader.rms_norm(block + "ffn_norm", s.width, eps));
-    DW_TRY(layer.gate, loader.linear(block + "ffn_gate", ffn, s.width));
-    DW_TRY(layer.up, loader.linear(block + "ffn_up", ffn, s.width));
-    DW_TRY(layer.down, loader.linear(block + "ffn_down", s.width, ffn));
+    DW_TRY(layer.ffn, load_feed_forward(loader, block, i, s.width, experts));
+    if (loader.has(block + "attn_q_norm.weight")) {
+      DW_TRY(layer.q_norm, loader.rms_norm(block + "attn_q_norm", s.head_dim, eps));
+      DW_TRY(layer.k_norm, loader.rms_norm(block + "attn_k_norm", s.head_dim, eps));
+    }
     model->layers_.push_back(std::move(layer));
   }
   DW_TRY(model->norm_, loader.rms_norm("output_norm", s.width, eps));
@@ -113,6 +127,10 @@ void DenseModel::attend(const Layer& layer, std::int64_t index, const Batch& bat
   layer.attn_norm.apply(x, rows, h, context);
   Input input(h, rows, width, width, context);
   multiply(input, {{&layer.q, q, q_width}, {&layer.k, k, kv_width}, {&layer.v, v, kv_width}}, context);
+  if (!layer.q_norm.weight.empty()) {  // head by head
+    layer.q_norm.apply(q, rows * attention_.heads, q, context);
+    layer.k_norm.apply(k, rows * attention_.kv_heads, k, context);
+  }
   const auto rotate = [&](std::int64_t row, int) {
     for (std::int64_t i = 0; i < attention_.heads; ++i)
       rope_.rotate(q + row * q_width + i * head_dim, angles, row);
@@ -130,20 +148,6 @@ void DenseModel::attend(const Layer& layer, std::int64_t index, const Batch& bat
   multiply(result, {{&layer.out, x, width, /*accumulate=*/true}}, context);
 }
 
-void DenseModel::feed_forward(const Layer& layer, std::int64_t rows, float* x, Context& context) const {
-  const ScratchScope scope(context.scratch);
-  const std::int64_t width = shape_.width, ffn = layer.gate.rows();
-  float* h = context.scratch.take<float>(rows * width);   // (rows, width)
-  float* gate = context.scratch.take<float>(rows * ffn);  // (rows, ffn)
-  float* up = context.scratch.take<float>(rows * ffn);    // (rows, ffn)
-  layer.ffn_norm.apply(x, rows, h, context);
-  Input input(h, rows, width, width, context);
-  multiply(input, {{&layer.gate, gate, ffn}, {&layer.up, up, ffn}}, context);
-  swiglu(gate, up, rows, ffn, gate, context);
-  Input result(gate, rows, ffn, ffn, context);
-  multiply(result, {{&layer.down, x, width, /*accumulate=*/true}}, context);
-}
-
 void DenseModel::forward(const Batch& batch, float* logits, Context& context) const {
   const ScratchScope scope(context.scratch);
   const std::int64_t rows = batch.rows(), width = shape_.width;
@@ -153,7 +157,10 @@ void DenseModel::forward(const Batch& batch, float* logits, Context& context) co
   for (std::int64_t i = 0; i < shape_.layers; ++i) {
     const Layer& layer = layers_[static_cast<std::size_t>(i)];
     attend(layer, i, batch, angles, x, context);
-    feed_forward(layer, rows, x, context);
+    const ScratchScope layer_scope(context.scratch);
+    float* h = context.scratch.take<float>(rows * width);  // (rows, width)
+    layer.ffn_norm.apply(x, rows, h, context);
+    layer.ffn.add_to(h, rows, width, x, context);
   }
   const auto outputs = static_cast<std::int64_t>(batch.output_rows.size());
   if (outputs == 0) return;

@@ -4,6 +4,7 @@
 #include "engine/models/loader.h"
 #include "engine/models/model.h"
 #include "engine/nn/attention.h"
+#include "engine/nn/feed_forward.h"
 #include "engine/nn/rope.h"
 
 namespace deepwell {
@@ -13,7 +14,7 @@ namespace deepwell {
 /// are.
 class DenseModel final : public Model {
  public:
-  static Result<std::unique_ptr<Model>> load(Loader& loader, RopeLayout layout);
+  static Result<std::unique_ptr<Model>> load(Loader& loader, RopeLayout layout, const Router& experts = {});
   static Result<CacheLayout> layout(const Loader& loader, CacheType type);
 
   const ModelShape& shape() const override { return shape_; }
@@ -23,12 +24,12 @@ class DenseModel final : public Model {
  private:
   struct Layer {
     RmsNormLayer attn_norm, ffn_norm;  // (width) x2
+    RmsNormLayer q_norm, k_norm;       // (head_dim) x2, or empty
     Linear q, k, v, out;               // (heads*head_dim, width), (kv_heads*head_dim, width) x2, q transposed
-    Linear gate, up, down;             // (ffn, width) x2, (width, ffn)
+    FeedForward ffn;
   };
   void attend(const Layer& layer, std::int64_t index, const Batch& batch, const Rope::Table& angles, float* x,
               Context& context) const;
-  void feed_forward(const Layer& layer, std::int64_t rows, float* x, Context& context) const;
 
   ModelShape shape_;
   Attention attention_{};

@@ -8,6 +8,22 @@
 #include <numbers>
 
 namespace deepwell {
+namespace {
+
+/// Frequencies that no rotation could use: a file can ask for any numbers, and a NaN would spread to all it
+/// says.
+Status check_frequencies(const Loader& loader, const std::vector<double>& frequencies) {
+  constexpr double kMost = 1e6;  // radians per token; real ones are at most 1
+  for (std::size_t i = 0; i < frequencies.size(); ++i)
+    if (!(frequencies[i] >= 0.0 && frequencies[i] <= kMost))
+      return Error{ErrorCode::kCorrupt,
+                   fmt::format("{}: rope frequency {} comes out as {}; rope.scaling.* or rope_freqs.weight "
+                               "makes no sense: the file was made wrongly, get another",
+                               loader.file().path(), i, frequencies[i])};
+  return Done{};
+}
+
+}  // namespace
 
 std::vector<double> yarn_frequencies(std::int64_t pairs, double base, double factor, double original_context,
                                      double beta_fast, double beta_slow) {
@@ -26,7 +42,7 @@ std::vector<double> yarn_frequencies(std::int64_t pairs, double base, double fac
   return frequencies;
 }
 
-Result<Rope> read_rope(Loader& loader, RopeLayout layout, std::int64_t pairs) {
+Result<Rope> read_rope(Loader& loader, RopeLayout layout, std::int64_t pairs, bool yarn_magnitude) {
   const double base = loader.number_or("rope.freq_base", 10000.0);
   const double factor = loader.number_or("rope.scaling.factor", 1.0);
   const std::string type = loader.file().metadata().text(loader.key("rope.scaling.type")).value_or("linear");
@@ -44,7 +60,7 @@ Result<Rope> read_rope(Loader& loader, RopeLayout layout, std::int64_t pairs) {
         yarn_frequencies(pairs, base, factor, original, loader.number_or("rope.scaling.yarn_beta_fast", 32),
                          loader.number_or("rope.scaling.yarn_beta_slow", 1));
     // Whatever attention factor a file states, other engines end at this magnitude; so do we.
-    if (factor > 1) magnitude = static_cast<float>(0.1 * std::log(factor) + 1);
+    if (factor > 1 && yarn_magnitude) magnitude = static_cast<float>(0.1 * std::log(factor) + 1);
   } else if (type == "linear" || type == "none") {
     for (std::int64_t i = 0; i < pairs; ++i)
       frequencies.push_back(std::pow(base, -static_cast<double>(i) / static_cast<double>(pairs)) /
@@ -58,6 +74,7 @@ Result<Rope> read_rope(Loader& loader, RopeLayout layout, std::int64_t pairs) {
     DW_TRY(const std::vector<float> divisors, loader.vector("rope_freqs.weight", pairs));
     for (std::size_t i = 0; i < divisors.size(); ++i) frequencies[i] /= double{divisors[i]};
   }
+  DW_RETURN_IF_ERROR(check_frequencies(loader, frequencies));
   return Rope(layout, std::move(frequencies), magnitude);
 }
 

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/kernels/attend.h"
+
+namespace deepwell {
+
+/// Softmax attention of query rows over one sequence's latents, which are keys and, in their first
+/// value_width elements, values; page by page as in attend.h, with its accuracy and scratch.
+///
+/// Shapes    q (rows, width), out (rows, value_width), pages (kPageTokens, width), all dense.
+struct AttendLatentArgs {
+  const float* q;
+  int rows;
+  std::int64_t width, value_width;
+  float scale;
+  const std::int32_t* limits;  ///< (rows), at least 1
+  const std::byte* const* pages;
+  float* out;
+  float* scratch;  ///< attend_scratch_floats(rows)
+};
+
+struct AttendLatentF16 {
+  static constexpr std::string_view kName = "attend_latent_f16";
+  using Fn = void(const AttendLatentArgs& args);
+};
+struct AttendLatentBf16 {
+  static constexpr std::string_view kName = "attend_latent_bf16";
+  using Fn = void(const AttendLatentArgs& args);
+};
+struct AttendLatentF32 {
+  static constexpr std::string_view kName = "attend_latent_f32";
+  using Fn = void(const AttendLatentArgs& args);
+};
+
+}  // namespace deepwell

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "engine/kernels/attend_latent.h"
+
+namespace deepwell {
+
+/// The definition: two passes, in double. `read(page, index)` gives a cache element as float.
+template <class Read>
+void attend_latent_reference(const AttendLatentArgs& a, Read read) {
+  std::vector<double> weights;
+  for (int r = 0; r < a.rows; ++r) {
+    const std::int32_t seen = a.limits[r];
+    weights.assign(static_cast<std::size_t>(seen), 0.0);
+    double highest = -INFINITY, total = 0;
+    for (std::int32_t t = 0; t < seen; ++t) {
+      double score = 0;
+      for (std::int64_t d = 0; d < a.width; ++d)
+        score += double{a.q[r * a.width + d]} *
+                 double{read(a.pages[t / kPageTokens], t % kPageTokens * a.width + d)};
+      weights[static_cast<std::size_t>(t)] = score * double{a.scale};
+      highest = std::max(highest, weights[static_cast<std::size_t>(t)]);
+    }
+    for (double& weight : weights) total += weight = std::exp(weight - highest);
+    for (std::int64_t d = 0; d < a.value_width; ++d) {
+      double sum = 0;
+      for (std::int32_t t = 0; t < seen; ++t)
+        sum += weights[static_cast<std::size_t>(t)] *
+               double{read(a.pages[t / kPageTokens], t % kPageTokens * a.width + d)};
+      a.out[r * a.value_width + d] = static_cast<float>(sum / total);
+    }
+  }
+}
+
+}  // namespace deepwell

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/models/shared/feed_forward_config.h"
+
+#include <fmt/format.h>
+
+namespace deepwell {
+namespace {
+
+constexpr std::int64_t kMostWidth = std::int64_t{1} << 22, kMostExperts = 1024;
+
+Result<Router> read_router(Loader& loader, const std::string& block, const Router& defaults) {
+  Router router = defaults;
+  DW_TRY(router.experts, loader.integer("expert_count", kMostExperts));
+  DW_TRY(router.used, loader.integer("expert_used_count", router.experts));
+  router.groups = loader.integer_or("expert_group_count", 1);
+  router.groups_used = loader.integer_or("expert_group_used_count", router.groups);
+  router.normalize =
+      loader.file().metadata().flag(loader.key("expert_weights_norm")).value_or(defaults.normalize);
+  router.scale = static_cast<float>(loader.number_or("expert_weights_scale", 1.0));
+  if (router.scale == 0) router.scale = 1;
+  const std::int64_t gating = loader.integer_or("expert_gating_func", 0);
+  if (gating == 1) router.score = Router::Score::kSoftmax;
+  if (gating == 2) router.score = Router::Score::kSigmoid;
+  const bool groups_fit = router.groups >= 1 && router.experts % router.groups == 0 &&
+                          router.groups_used >= 1 && router.groups_used <= router.groups &&
+                          router.used <= router.experts / router.groups * router.groups_used;
+  if (!groups_fit || gating > 2)
+    return Error{
+        ErrorCode::kCorrupt,
+        fmt::format("{}: {} of {} experts, {} of {} groups, gating {} do not fit together; the file was made "
+                    "wrongly or for a newer version",
+                    loader.file().path(), router.used, router.experts, router.groups_used, router.groups,
+                    gating)};
+  if (loader.has(block + "exp_probs_b.bias")) {
+    DW_TRY(router.bias, loader.vector(block + "exp_probs_b.bias", router.experts));
+  }
+  return router;
+}
+
+}  // namespace
+
+Result<FeedForward> load_feed_forward(Loader& loader, const std::string& block, std::int64_t index,
+                                      std::int64_t width, const Router& defaults) {
+  FeedForward f;
+  const bool routed = loader.has(block + "ffn_gate_inp.weight");
+  if (!routed || index < loader.integer_or("leading_dense_block_count", 0)) {
+    DW_TRY(const std::int64_t ffn, loader.integer("feed_forward_length", kMostWidth));
+    DW_TRY(f.gate, loader.linear(block + "ffn_gate", ffn, width));
+    DW_TRY(f.up, loader.linear(block + "ffn_up", ffn, width));
+    DW_TRY(f.down, loader.linear(block + "ffn_down", width, ffn));
+    return f;
+  }
+  DW_TRY(f.router, read_router(loader, block, defaults));
+  DW_TRY(const std::int64_t ffn, loader.integer("expert_feed_forward_length", kMostWidth));
+  DW_TRY(f.route, loader.linear(block + "ffn_gate_inp", f.router.experts, width));
+  DW_TRY(PackedMatrix gate, loader.stack(block + "ffn_gate_exps.weight", f.router.experts, ffn, width));
+  DW_TRY(PackedMatrix up, loader.stack(block + "ffn_up_exps.weight", f.router.experts, ffn, width));
+  DW_TRY(PackedMatrix down, loader.stack(block + "ffn_down_exps.weight", f.router.experts, width, ffn));
+  f.experts = Experts(std::move(gate), std::move(up), std::move(down));
+  if (loader.has(block + "ffn_gate_shexp.weight")) {
+    const std::int64_t shared = ffn * loader.integer_or("expert_shared_count", 1);
+    DW_TRY(f.gate, loader.linear(block + "ffn_gate_shexp", shared, width));
+    DW_TRY(f.up, loader.linear(block + "ffn_up_shexp", shared, width));
+    DW_TRY(f.down, loader.linear(block + "ffn_down_shexp", width, shared));
+  }
+  return f;
+}
+
+}  // namespace deepwell

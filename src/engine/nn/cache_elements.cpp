@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/nn/cache_elements.h"
+
+#include <algorithm>
+
+#include "base/half.h"
+#include "engine/kernels/elementwise.h"
+
+namespace deepwell {
+
+void put_cache_elements(CacheType type, const float* x, std::int64_t n, std::byte* to, std::int64_t stride) {
+  if (type == CacheType::kF32) {
+    auto* out = reinterpret_cast<float*>(to);
+    for (std::int64_t i = 0; i < n; ++i) out[i * stride] = x[i];
+    return;
+  }
+  auto* out = reinterpret_cast<std::uint16_t*>(to);
+  if (type == CacheType::kBF16) {
+    for (std::int64_t i = 0; i < n; ++i) out[i * stride] = float_to_bfloat(x[i]);
+    return;
+  }
+  static ToHalves::Fn* const to_halves = best_kernel<ToHalves>();
+  if (stride == 1) return to_halves(x, n, out);
+  std::uint16_t halves[64];
+  for (std::int64_t i = 0; i < n; i += 64) {
+    const std::int64_t count = std::min<std::int64_t>(64, n - i);
+    to_halves(x + i, count, halves);
+    for (std::int64_t j = 0; j < count; ++j) out[(i + j) * stride] = halves[j];
+  }
+}
+
+}  // namespace deepwell

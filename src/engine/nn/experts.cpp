@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/nn/experts.h"
+
+#include <algorithm>
+
+#include "engine/kernels/elementwise.h"
+
+namespace deepwell {
+namespace {
+
+/// Assignments (token, choice) sorted by expert, and each expert's tiles.
+struct Sorted {
+  struct Expert {
+    std::int64_t id, first, count;  // assignments
+    std::int64_t first_tile;
+  };
+  Expert* experts;  // those with tokens
+  std::int64_t expert_count;
+  std::int32_t* token;  // of an assignment
+  std::int64_t* place;  // of (token, choice): its assignment
+  std::int64_t assignments, tiles;
+};
+
+Sorted sort_by_expert(const Routing& routing, std::int64_t tokens, std::int64_t experts, Scratch& scratch) {
+  Sorted sorted{};
+  sorted.assignments = tokens * routing.used;
+  auto* first = scratch.take<std::int64_t>(experts + 1);
+  std::fill(first, first + experts + 1, 0);
+  for (std::int64_t i = 0; i < sorted.assignments; ++i) ++first[routing.ids[i] + 1];
+  for (std::int64_t e = 0; e < experts; ++e) first[e + 1] += first[e];
+  sorted.experts = scratch.take<Sorted::Expert>(experts);
+  for (std::int64_t e = 0; e < experts; ++e) {
+    const std::int64_t count = first[e + 1] - first[e];
+    if (count == 0) continue;
+    sorted.experts[sorted.expert_count++] = {e, first[e], count, sorted.tiles};
+    sorted.tiles += (count + kMaxTileWidth - 1) / kMaxTileWidth;
+  }
+  sorted.token = scratch.take<std::int32_t>(sorted.assignments);
+  sorted.place = scratch.take<std::int64_t>(sorted.assignments);
+  for (std::int64_t i = 0; i < sorted.assignments; ++i) {
+    const std::int64_t at = first[routing.ids[i]]++;
+    sorted.token[at] = static_cast<std::int32_t>(i / routing.used);
+    sorted.place[i] = at;
+  }
+  return sorted;
+}
+
+/// The tiles of all experts; row(assignment) is where its activations are.
+template <class Row>
+ActivationTile* make_tiles(const Sorted& sorted, Activation kind, std::int64_t k, Context& context, Row row) {
+  struct Piece {
+    std::int64_t first, columns;
+  };
+  auto* tiles = context.scratch.take<ActivationTile>(sorted.tiles);
+  auto* pieces = context.scratch.take<Piece>(sorted.tiles);
+  for (std::int64_t e = 0; e < sorted.expert_count; ++e) {
+    const Sorted::Expert& expert = sorted.experts[e];
+    for (std::int64_t done = 0, tile = expert.first_tile; done < expert.count;
+         done += kMaxTileWidth, ++tile) {
+      const std::int64_t columns = std::min<std::int64_t>(kMaxTileWidth, expert.count - done);
+      const int width = tile_width(columns);
+      pieces[tile] = {expert.first + done, columns};
+      tiles[tile] =
+          tile_over(kind, k, width,
+                    context.scratch.take<std::byte>(static_cast<std::int64_t>(tile_bytes(kind, k, width))));
+    }
+  }
+  PrepareTile::Fn* const prepare = prepare_kernel(kind);
+  context.pool.run(sorted.tiles, [&](std::int64_t tile, int) {
+    const float* columns[kMaxTileWidth] = {};
+    for (std::int64_t c = 0; c < pieces[tile].columns; ++c) columns[c] = row(pieces[tile].first + c);
+    prepare(columns, tiles[tile]);
+  });
+  return tiles;
+}
+
+}  // namespace
+
+Experts::Experts(PackedMatrix gate, PackedMatrix up, PackedMatrix down)
+    : gate_(std::move(gate)), up_(std::move(up)), down_(std::move(down)) {}
+
+void Experts::add_to(const float* x, std::int64_t tokens, const Routing& routing, float* y,
+                     Context& context) const {
+  static SwiGlu::Fn* const swiglu = best_kernel<SwiGlu>();
+  const ScratchScope scope(context.scratch);
+  const std::int64_t width = gate_.weights().k(), ffn = gate_.weights().rows();
+  const bool exact = context.exact;
+  const Sorted sorted = sort_by_expert(routing, tokens, count(), context.scratch);
+  const auto tiles_of = [&](const ActivationTile* tiles, const Sorted::Expert& expert) {
+    return std::span(tiles + expert.first_tile,
+                     static_cast<std::size_t>((expert.count + kMaxTileWidth - 1) / kMaxTileWidth));
+  };
+
+  const auto input_row = [&](std::int64_t a) { return x + sorted.token[a] * width; };
+  const ActivationTile* inputs = make_tiles(sorted, gate_.activation(exact), width, context, input_row);
+  const ActivationTile* up_inputs =
+      up_.activation(exact) == gate_.activation(exact)
+          ? inputs
+          : make_tiles(sorted, up_.activation(exact), width, context, input_row);
+  float* h = context.scratch.take<float>(sorted.assignments * ffn);   // (assignments, ffn)
+  float* up = context.scratch.take<float>(sorted.assignments * ffn);  // (assignments, ffn)
+  {
+    const std::int64_t chunk = std::min(gate_.chunk_groups(1), up_.chunk_groups(1));
+    const std::int64_t groups = gate_.weights().groups();
+    const std::int64_t chunks = (groups + chunk - 1) / chunk;
+    context.pool.run(sorted.expert_count * chunks, [&](std::int64_t task, int) {
+      const Sorted::Expert& expert = sorted.experts[task / chunks];
+      const std::int64_t first = task % chunks * chunk, count = std::min(chunk, groups - first);
+      float* expert_h = h + expert.first * ffn;
+      float* expert_up = up + expert.first * ffn;
+      gate_.multiply(expert.id, first, count, tiles_of(inputs, expert), expert.count, expert_h, ffn, false,
+                     exact);
+      up_.multiply(expert.id, first, count, tiles_of(up_inputs, expert), expert.count, expert_up, ffn, false,
+                   exact);
+      const std::int64_t row = first * kGroupRows, rows = std::min(count * kGroupRows, ffn - row);
+      for (std::int64_t a = 0; a < expert.count; ++a)
+        swiglu(expert_h + a * ffn + row, expert_up + a * ffn + row, rows, expert_h + a * ffn + row);
+    });
+  }
+  const ActivationTile* hidden =
+      make_tiles(sorted, down_.activation(exact), ffn, context, [&](std::int64_t a) { return h + a * ffn; });
+  float* out = context.scratch.take<float>(sorted.assignments * width);  // (assignments, width)
+  {
+    const std::int64_t chunk = down_.chunk_groups(1), groups = down_.weights().groups();
+    const std::int64_t chunks = (groups + chunk - 1) / chunk;
+    context.pool.run(sorted.expert_count * chunks, [&](std::int64_t task, int) {
+      const Sorted::Expert& expert = sorted.experts[task / chunks];
+      const std::int64_t first = task % chunks * chunk, count = std::min(chunk, groups - first);
+      down_.multiply(expert.id, first, count, tiles_of(hidden, expert), expert.count,
+                     out + expert.first * width, width, false, exact);
+    });
+  }
+  // Each token adds its experts in its own order: the sum does not depend on who else is in the batch.
+  context.pool.run(tokens, [&](std::int64_t t, int) {
+    for (std::int64_t n = 0; n < routing.used; ++n) {
+      const float weight = routing.weights[t * routing.used + n];
+      const float* from = out + sorted.place[t * routing.used + n] * width;
+      for (std::int64_t i = 0; i < width; ++i) y[t * width + i] += weight * from[i];
+    }
+  });
+}
+
+}  // namespace deepwell

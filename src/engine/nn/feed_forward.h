@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/nn/experts.h"
+#include "engine/nn/layers.h"
+#include "engine/nn/router.h"
+
+namespace deepwell {
+
+/// The second half of a layer: a gated MLP, or a mixture of routed experts with an MLP that every token
+/// takes.
+struct FeedForward {
+  Linear gate, up, down;  // (ffn, width) x2, (width, ffn): the MLP, or the shared experts; may be empty
+  Linear route;           // (experts, width); empty: no routed experts
+  Router router;
+  Experts experts;
+
+  /// y (rows, width) += the block's output for x (rows, width).
+  void add_to(const float* x, std::int64_t rows, std::int64_t width, float* y, Context& context) const;
+};
+
+}  // namespace deepwell

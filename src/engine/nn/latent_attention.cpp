@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/nn/latent_attention.h"
+
+#include <algorithm>
+
+#include "engine/kernels/attend_latent.h"
+#include "engine/nn/cache_elements.h"
+
+namespace deepwell {
+namespace {
+
+// Query rows (tokens times heads) that share one pass over a page.
+constexpr std::int64_t kRowsPerTask = 48;
+
+AttendLatentF16::Fn* attend_kernel(CacheType type) {
+  static AttendLatentF16::Fn* const f16 = best_kernel<AttendLatentF16>();
+  static AttendLatentBf16::Fn* const bf16 = best_kernel<AttendLatentBf16>();
+  static AttendLatentF32::Fn* const f32 = best_kernel<AttendLatentF32>();
+  return type == CacheType::kF16 ? f16 : type == CacheType::kBF16 ? bf16 : f32;
+}
+
+}  // namespace
+
+void HeadLinear::apply(const float* x, std::int64_t x_stride, std::int64_t x_head_stride, std::int64_t tokens,
+                       float* y, std::int64_t y_stride, std::int64_t y_head_stride, Context& context) const {
+  const ScratchScope scope(context.scratch);
+  const Activation kind = product_.activation(context.exact);
+  const std::int64_t tiles = (tokens + kMaxTileWidth - 1) / kMaxTileWidth;
+  // A tile's memory is its thread's: it is used up within one task.
+  const auto bytes = static_cast<std::int64_t>(tile_bytes(kind, k(), kMaxTileWidth));
+  std::byte* memory = context.scratch.take<std::byte>(bytes * context.pool.threads());
+  PrepareTile::Fn* const prepare = prepare_kernel(kind);
+  context.pool.run(heads() * tiles, [&](std::int64_t task, int thread) {
+    const std::int64_t head = task / tiles, first = task % tiles * kMaxTileWidth;
+    const std::int64_t columns = std::min<std::int64_t>(kMaxTileWidth, tokens - first);
+    const ActivationTile tile = tile_over(kind, k(), tile_width(columns), memory + thread * bytes);
+    const float* rows[kMaxTileWidth] = {};
+    for (std::int64_t c = 0; c < columns; ++c) rows[c] = x + (first + c) * x_stride + head * x_head_stride;
+    prepare(rows, tile);
+    product_.multiply(head, 0, product_.weights().groups(), std::span(&tile, 1), columns,
+                      y + first * y_stride + head * y_head_stride, y_stride, false, context.exact);
+  });
+}
+
+void LatentAttention::remember(const float* entries, const Batch& batch, std::int64_t layer,
+                               Context& context) const {
+  (void)context;
+  for (const BatchSequence& sequence : batch.sequences) {
+    const PagePool& pool = sequence.cache->pool();
+    const CacheType type = pool.layout().type;
+    for (std::int64_t row = sequence.first; row < sequence.first + sequence.count; ++row) {
+      const std::int64_t position = batch.positions[static_cast<std::size_t>(row)];
+      const std::int32_t page = sequence.cache->pages()[static_cast<std::size_t>(position / kPageTokens)];
+      put_cache_elements(
+          type, entries + row * width, width,
+          pool.stream(page, layer, 0) + position % kPageTokens * width * cache_element_bytes(type), 1);
+    }
+  }
+}
+
+void LatentAttention::attend(const float* q, const Batch& batch, std::int64_t layer, float* out,
+                             Context& context) const {
+  const ScratchScope scope(context.scratch);
+  // Rows of one sequence, token by token and head by head, are contiguous in q and out.
+  std::int64_t total = 0;
+  std::size_t pages_most = 0;
+  for (const BatchSequence& sequence : batch.sequences) {
+    total += sequence.count * heads;
+    pages_most = std::max(pages_most, sequence.cache->pages().size());
+  }
+  const std::int64_t share = (total + context.pool.threads() * 2 - 1) / (context.pool.threads() * 2);
+  const std::int64_t rows_each =
+      std::clamp<std::int64_t>(share, std::min<std::int64_t>(8, total), kRowsPerTask);
+  struct Task {
+    const BatchSequence* sequence;
+    std::int64_t first, count;
+  };
+  auto* tasks =
+      context.scratch.take<Task>(total / rows_each + static_cast<std::int64_t>(batch.sequences.size()));
+  std::int64_t count = 0;
+  for (const BatchSequence& sequence : batch.sequences) {
+    const std::int64_t rows = sequence.count * heads;
+    // The last rows see the most: they go first.
+    for (std::int64_t first = (rows - 1) / rows_each * rows_each; first >= 0; first -= rows_each)
+      tasks[count++] = {&sequence, first, std::min(rows_each, rows - first)};
+  }
+  struct Work {
+    float* scores;
+    std::int32_t* limits;
+    const std::byte** pages;
+  };
+  auto* works = context.scratch.take<Work>(context.pool.threads());
+  for (int i = 0; i < context.pool.threads(); ++i)
+    works[i] = {context.scratch.take<float>(attend_scratch_floats(static_cast<int>(rows_each))),
+                context.scratch.take<std::int32_t>(rows_each),
+                context.scratch.take<const std::byte*>(static_cast<std::int64_t>(pages_most))};
+  context.pool.run(count, [&](std::int64_t index, int thread) {
+    const Task& task = tasks[index];
+    const Work& work = works[thread];
+    const PagePool& pool = task.sequence->cache->pool();
+    std::int32_t limit = 0;
+    for (std::int64_t r = 0; r < task.count; ++r) {
+      const std::int64_t token = task.sequence->first + (task.first + r) / heads;
+      work.limits[r] = batch.positions[static_cast<std::size_t>(token)] + 1;
+      limit = std::max(limit, work.limits[r]);
+    }
+    for (std::int64_t p = 0; p < (limit + kPageTokens - 1) / kPageTokens; ++p)
+      work.pages[p] = pool.stream(task.sequence->cache->pages()[static_cast<std::size_t>(p)], layer, 0);
+    const std::int64_t row = task.sequence->first * heads + task.first;
+    attend_kernel(pool.layout().type)({q + row * width, static_cast<int>(task.count), width, value_width,
+                                       scale, work.limits, work.pages, out + row * value_width, work.scores});
+  });
+}
+
+}  // namespace deepwell

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goal: every variant of attention over latents stays within the bound of attend.h.
+// Method: row counts around the row blocks, widths around the vector widths, limits inside, at and past page
+// borders.
+#include "engine/kernels/attend_latent.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "random_weights.h"
+
+namespace deepwell {
+namespace {
+
+template <class Op>
+void every_variant(std::size_t element_bytes, void (*put)(float, std::byte*)) {
+  struct Widths {
+    std::int64_t width, value;
+  };
+  for (const Kernel& kernel : usable_kernels(Op::kName, cpu_isa())) {
+    for (const auto [width, value] : {Widths{12, 8}, Widths{48, 32}, Widths{576, 512}}) {
+      for (int rows : {1, 2, 3, 4, 5, 16}) {
+        SCOPED_TRACE(testing::Message()
+                     << Op::kName << " " << isa_name(kernel.isa) << " " << width << " rows " << rows);
+        constexpr int kPages = 3;
+        const auto entries = random_floats(kPages * width * kPageTokens, 1);
+        std::vector<std::byte> bytes(entries.size() * element_bytes);
+        for (std::size_t i = 0; i < entries.size(); ++i) put(entries[i], bytes.data() + i * element_bytes);
+        std::vector<const std::byte*> pages;
+        for (int p = 0; p < kPages; ++p)
+          pages.push_back(bytes.data() + static_cast<std::size_t>(p * width * kPageTokens) * element_bytes);
+        const auto q = random_floats(rows * width, 3);
+        const int limits_of[] = {1, 64, 65, 150, 192, 63, 2};
+        std::vector<std::int32_t> limits;
+        for (int r = 0; r < rows; ++r) limits.push_back(limits_of[r % 7]);
+        std::vector<float> want(static_cast<std::size_t>(rows * value)), got(want.size(), NAN);
+        std::vector<float> scratch(static_cast<std::size_t>(attend_scratch_floats(rows)));
+        AttendLatentArgs args{q.data(),      rows,         width,       value,         0.1F,
+                              limits.data(), pages.data(), want.data(), scratch.data()};
+        best_kernel<Op>(Isa::kScalar)(args);
+        args.out = got.data();
+        reinterpret_cast<typename Op::Fn*>(kernel.fn)(args);
+        for (std::size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 4e-5F) << i;
+      }
+    }
+  }
+}
+
+TEST(AttendLatent, F16) {
+  every_variant<AttendLatentF16>(2, [](float x, std::byte* to) {
+    const std::uint16_t half = float_to_half(x);
+    std::memcpy(to, &half, 2);
+  });
+}
+TEST(AttendLatent, Bf16) {
+  every_variant<AttendLatentBf16>(2, [](float x, std::byte* to) {
+    const std::uint16_t value = float_to_bfloat(x);
+    std::memcpy(to, &value, 2);
+  });
+}
+TEST(AttendLatent, F32) {
+  every_variant<AttendLatentF32>(4, [](float x, std::byte* to) { std::memcpy(to, &x, 4); });
+}
+
+}  // namespace
+}  // namespace deepwell
