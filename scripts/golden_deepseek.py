@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the goldens of Qwen3, Qwen3-MoE and DeepSeek V2, V3 beside those of golden_models.py, in the same form.
+"""Writes the goldens of Qwen3, Qwen3-MoE and DeepSeek V2, V3, V3.2 beside those of golden_models.py, in the same form.
 
 Every feature is on: heads whose size is not width/heads, low-rank queries, groups of experts, router biases, shared
 experts, YaRN. Norms and biases are random, so that leaving one out shows.
 
-Usage: scripts/golden_deepseek.py    (needs what golden_models.py needs)
+Usage: scripts/golden_deepseek.py [CASE...]    (needs what golden_models.py needs)
 """
+
+import sys
 
 import gguf
 import numpy as np
 import torch
-from transformers import (DeepseekV2Config, DeepseekV2ForCausalLM, DeepseekV3Config, DeepseekV3ForCausalLM, Qwen3Config,
-                          Qwen3ForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM)
+from transformers import (DeepseekV2Config, DeepseekV2ForCausalLM, DeepseekV3Config, DeepseekV3ForCausalLM,
+                          DeepseekV32Config, DeepseekV32ForCausalLM, Qwen3Config, Qwen3ForCausalLM, Qwen3MoeConfig,
+                          Qwen3MoeForCausalLM)
 
 from golden_models import OUT, TOKENS
 
@@ -36,6 +39,8 @@ BIG = dict(MLA, q_lora_rank=48, n_shared_experts=2, routed_scaling_factor=16.0, 
            n_group=4, topk_group=2, rope_parameters=yarn40(0.707))
 V3 = dict(MLA, q_lora_rank=48, n_shared_experts=1, routed_scaling_factor=2.5, n_group=4, topk_group=2,
           norm_topk_prob=True)
+# Many index heads: a ReLU makes single scores exactly 0, and ties would make the choice arbitrary.
+V32 = dict(V3, rope_parameters=yarn40(1.0), index_n_heads=16, index_head_dim=32, index_topk=16)
 MOE = dict(num_key_value_heads=2, head_dim=32, num_experts=16, num_experts_per_tok=4, moe_intermediate_size=32,
            norm_topk_prob=True, decoder_sparse_step=1, mlp_only_layers=[])
 CASES = {
@@ -46,11 +51,14 @@ CASES = {
     "v2_lite_legacy": ("deepseek2", DeepseekV2Config, DeepseekV2ForCausalLM, LITE, (44,)),
     "v2_big": ("deepseek2", DeepseekV2Config, DeepseekV2ForCausalLM, BIG, (51, 52, 53)),
     "v3": ("deepseek2", DeepseekV3Config, DeepseekV3ForCausalLM, dict(V3, rope_parameters=yarn40(1.0)), (61, 62, 63)),
+    "v32": ("deepseek32", DeepseekV32Config, DeepseekV32ForCausalLM, V32, (71, 72, 73)),
     "v3_noyarn": ("deepseek2", DeepseekV3Config, DeepseekV3ForCausalLM, dict(V3, rope_parameters=PLAIN), (64,)),
 }
 NAMES = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
          "self_attn.o_proj": "attn_output", "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
          "self_attn.q_a_proj": "attn_q_a", "self_attn.q_a_layernorm": "attn_q_a_norm", "self_attn.q_b_proj": "attn_q_b",
+         "self_attn.indexer.wq_b": "indexer.attn_q_b", "self_attn.indexer.wk": "indexer.attn_k",
+         "self_attn.indexer.weights_proj": "indexer.proj", "self_attn.indexer.k_norm": "indexer.k_norm",
          "self_attn.kv_a_proj_with_mqa": "attn_kv_a_mqa", "self_attn.kv_a_layernorm": "attn_kv_a_norm",
          "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
          "mlp.shared_experts.gate_proj": "ffn_gate_shexp", "mlp.shared_experts.up_proj": "ffn_up_shexp",
@@ -63,7 +71,9 @@ def random_model(config, kind, seed: int):
     model = kind(config).eval().float()
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            if "norm" in name:
+            if name.endswith("k_norm.bias"):
+                weight.copy_(0.2 * torch.randn_like(weight))
+            elif "norm" in name:
                 weight.copy_(1 + 0.4 * (torch.rand_like(weight) - 0.5))
             elif "mlp.gate.weight" in name or name.endswith("gate.weight"):
                 weight.copy_(0.3 * torch.randn_like(weight))  # F32 in files
@@ -131,7 +141,11 @@ def write(case: str, arch: str, config, model, seed: int) -> None:
         out.add_rope_scaling_type(gguf.RopeScalingType.YARN)
         out.add_rope_scaling_factor(rope["factor"])
         out.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
-    if arch == "deepseek2":
+    if arch == "deepseek32":
+        out.add_uint32("deepseek32.attention.indexer.head_count", config.index_n_heads)
+        out.add_uint32("deepseek32.attention.indexer.key_length", config.index_head_dim)
+        out.add_uint32("deepseek32.attention.indexer.top_k", config.index_topk)
+    if arch.startswith("deepseek"):
         legacy = "legacy" in case
         out.add_head_count_kv(config.num_attention_heads if legacy else 1)
         out.add_kv_lora_rank(config.kv_lora_rank)
@@ -168,7 +182,7 @@ def write(case: str, arch: str, config, model, seed: int) -> None:
         out.add_expert_feed_forward_length(config.moe_intermediate_size)
     out.add_array("golden.tokens", [int(t) for t in tokens])
     for name, value in tensors(case, config, model):
-        keep = value.ndim == 1 or "ffn_gate_inp" in name
+        keep = value.ndim == 1 or "ffn_gate_inp" in name or "indexer.proj" in name
         out.add_tensor(name, np.ascontiguousarray(value, dtype=np.float32 if keep else np.float16))
     out.add_tensor("golden.logits", np.ascontiguousarray(logits, dtype=np.float32))
     out.write_header_to_file()
@@ -180,8 +194,9 @@ def write(case: str, arch: str, config, model, seed: int) -> None:
 
 def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
+    wanted = sys.argv[1:] or CASES
     for case, (arch, config_kind, model_kind, settings, seeds) in CASES.items():
-        for seed in seeds:
+        for seed in seeds if case in wanted else ():
             config = config_kind(**{**COMMON, **settings})
             write(case, arch, config, random_model(config, model_kind, seed), seed)
 

@@ -25,6 +25,14 @@ class HeadLinear {
   PackedProduct product_;
 };
 
+/// Which cache entries each row of a batch attends to: `counts[row]` ascending positions from ids + row *
+/// most.
+struct Selection {
+  const std::int32_t* ids = nullptr;  ///< (rows, most)
+  const std::int32_t* counts = nullptr;
+  std::int64_t most = 0;
+};
+
 /// Attention whose every head reads the same cached vector (multi-head latent attention, absorbed): an entry
 /// of `width` elements is the key of all heads, its first `value_width` are the value. Stream 0 of the layer:
 /// pages of (page tokens, width).
@@ -37,6 +45,9 @@ struct LatentAttention {
   void remember(const float* entries, const Batch& batch, std::int64_t layer, Context& context) const;
   /// q (rows, heads, width), out (rows, heads, value_width).
   void attend(const float* q, const Batch& batch, std::int64_t layer, float* out, Context& context) const;
+  /// The same over the selected entries only, which are gathered.
+  void attend_selected(const float* q, const Batch& batch, std::int64_t layer, const Selection& selection,
+                       float* out, Context& context) const;
 };
 
 }  // namespace deepwell

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/half.h"
+#include "engine/kernels/scalar/index_scores_reference.h"
+
+namespace deepwell {
+namespace {
+void run(const IndexScoresArgs& args) {
+  index_scores_reference(args, [](const std::byte* page, std::int64_t i) {
+    return bfloat_to_float(reinterpret_cast<const std::uint16_t*>(page)[i]);
+  });
+}
+}  // namespace
+Kernel kernel_scalar_index_scores_bf16() { return kernel_of<IndexScoresBf16>(Isa::kScalar, run); }
+}  // namespace deepwell

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/models/shared/latent_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "engine/kernels/attend.h"
+#include "engine/kernels/elementwise.h"
+#include "engine/models/shared/feed_forward_config.h"
+#include "engine/models/shared/rope_config.h"
+#include "engine/nn/indexer.h"
+#include "engine/nn/latent_attention.h"
+
+namespace deepwell {
+namespace {
+
+constexpr std::int64_t kMostLayers = 1024, kMostWidth = 1 << 20, kMostHeads = 4096, kMostTokens = 1 << 30;
+
+struct Sizes {
+  std::int64_t layers, width, heads, latent, rope, nope, value;
+  bool split;                                           // the file has k_b and v_b apart
+  std::int64_t index_heads, index_width, index_top;     // of the indexer; 0: none
+  std::int64_t entry() const { return latent + rope; }  // of the cache
+  std::int64_t query() const { return nope + rope; }    // of one head
+};
+
+Result<Sizes> read_sizes(const Loader& loader) {
+  Sizes s{};
+  DW_TRY(s.layers, loader.integer("block_count", kMostLayers));
+  s.layers -=
+      std::clamp<std::int64_t>(loader.integer_or("nextn_predict_layers", 0), 0, s.layers - 1);  // drafts only
+  DW_TRY(s.width, loader.integer("embedding_length", kMostWidth));
+  DW_TRY(s.heads, loader.integer("attention.head_count", kMostHeads));
+  DW_TRY(s.latent, loader.integer("attention.kv_lora_rank", kMostWidth));
+  DW_TRY(s.rope, loader.integer("rope.dimension_count", kMostWidth));
+  s.split = loader.file().metadata().has(loader.key("attention.key_length_mla"));
+  DW_TRY(const std::int64_t key,
+         loader.integer(s.split ? "attention.key_length_mla" : "attention.key_length", kMostWidth));
+  DW_TRY(s.value,
+         loader.integer(s.split ? "attention.value_length_mla" : "attention.value_length", kMostWidth));
+  s.nope = key - s.rope;
+  if (loader.file().metadata().has(loader.key("attention.indexer.top_k"))) {
+    DW_TRY(s.index_heads, loader.integer("attention.indexer.head_count", kMostHeads));
+    DW_TRY(s.index_width, loader.integer("attention.indexer.key_length", kMostWidth));
+    DW_TRY(s.index_top, loader.integer("attention.indexer.top_k", kMostTokens));
+    if (s.index_width < s.rope)
+      return Error{ErrorCode::kCorrupt,
+                   fmt::format("{}: index keys of {} cannot hold {} rotated elements; the file was "
+                               "made wrongly",
+                               loader.file().path(), s.index_width, s.rope)};
+  }
+  if (s.nope < 1 || s.rope % 2 != 0)
+    return Error{ErrorCode::kCorrupt,
+                 fmt::format("{}: heads of {} with {} rotated elements make no sense; the file was "
+                             "made wrongly",
+                             loader.file().path(), key, s.rope)};
+  return s;
+}
+
+CacheLayout layout_of(const Sizes& s, CacheType type) {
+  CacheLayout layout;
+  std::vector<StreamSpec> streams = LatentAttention{s.heads, s.entry(), s.latent, 1}.streams();
+  if (s.index_top > 0) streams.push_back(Indexer::spec(s.index_width));
+  layout.layers.assign(static_cast<std::size_t>(s.layers), streams);
+  layout.type = type;
+  layout.page_tokens = kPageTokens;
+  return layout;
+}
+
+struct Layer {
+  RmsNormLayer attn_norm, ffn_norm;  // (width) x2
+  Linear q;                          // (heads*query, width); empty when the query is low-rank
+  Linear q_a, q_b;                   // (q_rank, width), (heads*query, q_rank)
+  RmsNormLayer q_a_norm;             // (q_rank)
+  Linear kv_a;                       // (latent + rope, width)
+  RmsNormLayer kv_a_norm;            // (latent)
+  HeadLinear k_b, v_b;               // per head (latent, nope), (value, latent)
+  Linear out;                        // (width, heads*value)
+  Indexer indexer;                   // V3.2
+  FeedForward ffn;
+};
+
+class LatentModel final : public Model {
+ public:
+  static Result<std::unique_ptr<Model>> load(Loader& loader);
+  static Result<CacheLayout> layout(const Loader& loader, CacheType type) {
+    DW_TRY(const Sizes sizes, read_sizes(loader));
+    return layout_of(sizes, type);
+  }
+  const ModelShape& shape() const override { return shape_; }
+  CacheLayout cache_layout(CacheType type) const override { return layout_of(sizes_, type); }
+  void forward(const Batch& batch, float* logits, Context& context) const override;
+
+ private:
+  static Result<Layer> load_layer(Loader& loader, const Sizes& s, std::int64_t index, float eps);
+  void attend(const Layer& layer, std::int64_t index, const Batch& batch, const Rope::Table& angles, float* x,
+              Context& context) const;
+
+  ModelShape shape_;
+  Sizes sizes_{};
+  LatentAttention attention_{};
+  Rope rope_, index_rope_;  // the same angles over neighbours, and over halves
+  Embedding embedding_;
+  std::vector<Layer> layers_;
+  RmsNormLayer norm_;
+  Linear head_;
+};
+
+/// kv_b (heads * (nope + value), latent) as k_b (latent, nope) and v_b (value, latent) for each head.
+Status split_kv_b(Loader& loader, const std::string& tensor, const Sizes& s, Layer& layer) {
+  DW_TRY(const std::vector<float> whole, loader.floats(tensor, s.heads * (s.nope + s.value), s.latent));
+  std::vector<float> k(static_cast<std::size_t>(s.heads * s.latent * s.nope));
+  std::vector<float> v(static_cast<std::size_t>(s.heads * s.value * s.latent));
+  for (std::int64_t h = 0; h < s.heads; ++h) {
+    const float* from = whole.data() + h * (s.nope + s.value) * s.latent;
+    for (std::int64_t n = 0; n < s.nope; ++n)
+      for (std::int64_t l = 0; l < s.latent; ++l)
+        k[static_cast<std::size_t>((h * s.latent + l) * s.nope + n)] = from[n * s.latent + l];
+    std::memcpy(v.data() + h * s.value * s.latent, from + s.nope * s.latent,
+                static_cast<std::size_t>(s.value * s.latent) * sizeof(float));
+  }
+  layer.k_b = HeadLinear(loader.pack_floats(k, s.heads, s.latent, s.nope));
+  layer.v_b = HeadLinear(loader.pack_floats(v, s.heads, s.value, s.latent));
+  return Done{};
+}
+
+Result<Indexer> load_indexer(Loader& loader, const Sizes& s, const std::string& block) {
+  Indexer indexer;
+  indexer.heads = s.index_heads;
+  indexer.width = s.index_width;
+  indexer.top_k = s.index_top;
+  DW_TRY(const std::int64_t rank, loader.integer("attention.q_lora_rank", kMostWidth));
+  DW_TRY(indexer.q_b, loader.linear(block + "indexer.attn_q_b", s.index_heads * s.index_width, rank));
+  DW_TRY(indexer.k, loader.linear(block + "indexer.attn_k", s.index_width, s.width));
+  DW_TRY(indexer.weight, loader.linear(block + "indexer.proj", s.index_heads, s.width));
+  DW_TRY(indexer.k_scale, loader.vector(block + "indexer.k_norm.weight", s.index_width));
+  DW_TRY(indexer.k_bias, loader.vector(block + "indexer.k_norm.bias", s.index_width));
+  return indexer;
+}
+
+Result<Layer> LatentModel::load_layer(Loader& loader, const Sizes& s, std::int64_t index, float eps) {
+  const std::string block = fmt::format("blk.{}.", index);
+  Layer layer;
+  DW_TRY(layer.attn_norm, loader.rms_norm(block + "attn_norm", s.width, eps));
+  DW_TRY(layer.ffn_norm, loader.rms_norm(block + "ffn_norm", s.width, eps));
+  if (loader.has(block + "attn_q_a.weight")) {
+    DW_TRY(const std::int64_t rank, loader.integer("attention.q_lora_rank", kMostWidth));
+    DW_TRY(layer.q_a, loader.linear(block + "attn_q_a", rank, s.width));
+    DW_TRY(layer.q_a_norm, loader.rms_norm(block + "attn_q_a_norm", rank, eps));
+    DW_TRY(layer.q_b, loader.linear(block + "attn_q_b", s.heads * s.query(), rank));
+  } else {
+    DW_TRY(layer.q, loader.linear(block + "attn_q", s.heads * s.query(), s.width));
+  }
+  if (s.index_top > 0) {
+    DW_TRY(layer.indexer, load_indexer(loader, s, block));
+  }
+  DW_TRY(layer.kv_a, loader.linear(block + "attn_kv_a_mqa", s.entry(), s.width));
+  DW_TRY(layer.kv_a_norm, loader.rms_norm(block + "attn_kv_a_norm", s.latent, eps));
+  if (s.split) {
+    DW_TRY(PackedMatrix k_b, loader.stack(block + "attn_k_b.weight", s.heads, s.latent, s.nope));
+    DW_TRY(PackedMatrix v_b, loader.stack(block + "attn_v_b.weight", s.heads, s.value, s.latent));
+    layer.k_b = HeadLinear(std::move(k_b));
+    layer.v_b = HeadLinear(std::move(v_b));
+  } else {
+    DW_RETURN_IF_ERROR(split_kv_b(loader, block + "attn_kv_b.weight", s, layer));
+  }
+  DW_TRY(layer.out, loader.linear(block + "attn_output", s.width, s.heads * s.value));
+  DW_TRY(layer.ffn, load_feed_forward(loader, block, index, s.width, Router{}));
+  return layer;
+}
+
+Result<std::unique_ptr<Model>> LatentModel::load(Loader& loader) {
+  DW_TRY(const Sizes s, read_sizes(loader));
+  DW_TRY(const std::int64_t context, loader.integer("context_length", kMostTokens));
+  const FileTensor* const table = loader.file().find("token_embd.weight");
+  const std::int64_t vocabulary = table == nullptr ? 0 : table->rows();
+  const auto eps = static_cast<float>(loader.number_or("attention.layer_norm_rms_epsilon", 1e-6));
+  auto model = std::make_unique<LatentModel>();
+  model->shape_ = {s.layers, s.width, vocabulary, context};
+  model->sizes_ = s;
+  // YaRN's magnitude goes into the scores, squared, and not into cosine and sine.
+  const double factor = loader.number_or("rope.scaling.factor", 1.0);
+  const double log_multiplier = loader.number_or("rope.scaling.yarn_log_multiplier", 0.0);
+  const double magnitude = factor > 1 ? 1 + log_multiplier * std::log(factor) : 1;
+  model->attention_ = {s.heads, s.entry(), s.latent,
+                       static_cast<float>(magnitude * magnitude / std::sqrt(static_cast<double>(s.query())))};
+  DW_TRY(model->rope_, read_rope(loader, RopeLayout::kPairs, s.rope / 2, /*yarn_magnitude=*/false));
+  DW_TRY(model->index_rope_, read_rope(loader, RopeLayout::kHalves, s.rope / 2, /*yarn_magnitude=*/false));
+  DW_TRY(model->embedding_, loader.embedding("token_embd", vocabulary, s.width));
+  for (std::int64_t i = 0; i < s.layers; ++i) {
+    DW_TRY(Layer layer, load_layer(loader, s, i, eps));
+    model->layers_.push_back(std::move(layer));
+  }
+  DW_TRY(model->norm_, loader.rms_norm("output_norm", s.width, eps));
+  if (loader.has("output.weight")) {
+    DW_TRY(model->head_, loader.linear("output", vocabulary, s.width));
+  } else {
+    DW_TRY(model->head_, loader.tied("token_embd", vocabulary, s.width));
+  }
+  return std::unique_ptr<Model>(std::move(model));
+}
+
+void LatentModel::attend(const Layer& layer, std::int64_t index, const Batch& batch,
+                         const Rope::Table& angles, float* x, Context& context) const {
+  const ScratchScope scope(context.scratch);
+  const Sizes& s = sizes_;
+  const std::int64_t rows = batch.rows(), heads = s.heads, query = s.query(), entry = s.entry();
+  float* h = context.scratch.take<float>(rows * s.width);        // (rows, width)
+  float* q = context.scratch.take<float>(rows * heads * query);  // (rows, heads, nope + rope)
+  float* kv = context.scratch.take<float>(rows * entry);         // (rows, latent + rope)
+  layer.attn_norm.apply(x, rows, h, context);
+  Input input(h, rows, s.width, s.width, context);
+  Selection selection;
+  if (layer.q.empty()) {
+    const std::int64_t rank = layer.q_a.rows();
+    float* low = context.scratch.take<float>(rows * rank);  // (rows, q_rank)
+    multiply(input, {{&layer.q_a, low, rank}, {&layer.kv_a, kv, entry}}, context);
+    layer.q_a_norm.apply(low, rows, low, context);
+    Input low_input(low, rows, rank, rank, context);
+    multiply(low_input, {{&layer.q_b, q, heads * query}}, context);
+    if (s.index_top > 0)
+      selection = layer.indexer.select(input, low_input, batch, index, index_rope_, angles, context);
+  } else {
+    multiply(input, {{&layer.q, q, heads * query}, {&layer.kv_a, kv, entry}}, context);
+  }
+  // The query meets the latents: its plain part goes through k_b, its rotated part stays as it is.
+  float* absorbed = context.scratch.take<float>(rows * heads * entry);  // (rows, heads, latent + rope)
+  layer.k_b.apply(q, heads * query, query, rows, absorbed, heads * entry, entry, context);
+  context.pool.run(rows, [&](std::int64_t row, int) {
+    static RmsNorm::Fn* const rms_norm = best_kernel<RmsNorm>();
+    float* latent = kv + row * entry;
+    rms_norm(latent, layer.kv_a_norm.weight.data(), layer.kv_a_norm.eps, s.latent, latent);
+    rope_.rotate(latent + s.latent, angles, row);
+    for (std::int64_t i = 0; i < heads; ++i) {
+      float* part = q + (row * heads + i) * query + s.nope;
+      rope_.rotate(part, angles, row);
+      std::memcpy(absorbed + (row * heads + i) * entry + s.latent, part,
+                  static_cast<std::size_t>(s.rope) * sizeof(float));
+    }
+  });
+  attention_.remember(kv, batch, index, context);
+  float* seen = context.scratch.take<float>(rows * heads * s.latent);   // (rows, heads, latent)
+  float* values = context.scratch.take<float>(rows * heads * s.value);  // (rows, heads, value)
+  if (selection.ids != nullptr)
+    attention_.attend_selected(absorbed, batch, index, selection, seen, context);
+  else
+    attention_.attend(absorbed, batch, index, seen, context);
+  layer.v_b.apply(seen, heads * s.latent, s.latent, rows, values, heads * s.value, s.value, context);
+  Input result(values, rows, heads * s.value, heads * s.value, context);
+  multiply(result, {{&layer.out, x, s.width, /*accumulate=*/true}}, context);
+}
+
+void LatentModel::forward(const Batch& batch, float* logits, Context& context) const {
+  const ScratchScope scope(context.scratch);
+  const std::int64_t rows = batch.rows(), width = shape_.width;
+  float* x = context.scratch.take<float>(rows * width);  // (rows, width)
+  float* h = context.scratch.take<float>(rows * width);  // (rows, width)
+  embedding_.lookup(batch.tokens, x, context);
+  const Rope::Table angles = rope_.table(batch.positions, context);
+  for (std::int64_t i = 0; i < shape_.layers; ++i) {
+    const Layer& layer = layers_[static_cast<std::size_t>(i)];
+    attend(layer, i, batch, angles, x, context);
+    layer.ffn_norm.apply(x, rows, h, context);
+    layer.ffn.add_to(h, rows, width, x, context);
+  }
+  const auto outputs = static_cast<std::int64_t>(batch.output_rows.size());
+  if (outputs == 0) return;
+  for (std::int64_t i = 0; i < outputs; ++i)
+    std::memcpy(h + i * width, x + batch.output_rows[static_cast<std::size_t>(i)] * width,
+                static_cast<std::size_t>(width) * sizeof(float));
+  norm_.apply(h, outputs, h, context);
+  Input input(h, outputs, width, width, context);
+  multiply(input, {{&head_, logits, shape_.vocabulary}}, context);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Model>> load_latent_model(Loader& loader) { return LatentModel::load(loader); }
+
+Result<CacheLayout> latent_model_layout(const Loader& loader, CacheType type) {
+  return LatentModel::layout(loader, type);
+}
+
+}  // namespace deepwell
