@@ -209,7 +209,7 @@ class Comparison:
         return self.helps[program]
 
     def tune(self, peer, test):
-        """The fastest flags, and what each gave: its best run of a few, in turn, so that one disturbance is no verdict."""
+        """The fastest flags, and what each gave: the best of its rounds, so that one disturbance is no verdict."""
         tried = [{"flags": flags} for flags in peer.flag_sets(test, self.help_of(peer.program(test)))]
         for one in tried * self.options.tuning_rounds:
             try:
@@ -277,8 +277,9 @@ def table(results):
              "|---|---|---|---|---|---|---|---|---|"]
     for r in results:
         if r.get("pairs_kept"):
-            cells = [f"{r['ratio']:.2f}", f"{r['deepwell_tokens_per_second']:.1f}", f"{r['peer_tokens_per_second']:.1f}",
-                     share(r["deepwell_peak_fraction"]), share(r["peer_peak_fraction"])]
+            cells = [f"{r['ratio']:.2f}", f"{r['deepwell_tokens_per_second']:.1f}",
+                     f"{r['peer_tokens_per_second']:.1f}", share(r["deepwell_peak_fraction"]),
+                     share(r["peer_peak_fraction"])]
         else:
             cells = ["-"] * 5
         kept = f"{r.get('pairs_kept', 0)} of {len(r.get('pairs', []))}"
@@ -298,7 +299,8 @@ def parse_arguments(arguments):
     parser.add_argument("--tests", type=parse_tests, default=parse_tests("pp512,tg64,b8"))
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=3, help="runs inside one turn; their median counts")
-    parser.add_argument("--tuning-rounds", type=int, default=1, help="runs of each flag before the pairs; the best counts")
+    parser.add_argument("--tuning-rounds", type=int, default=1,
+                        help="runs with each flag before the pairs; the best counts")
     parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) // 2))
     parser.add_argument("--timeout", type=float, default=1800, help="seconds that one program may take")
     parser.add_argument("--json", type=pathlib.Path, help="write everything that was measured to this file")

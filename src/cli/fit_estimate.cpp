@@ -7,10 +7,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 #include <map>
 #include <set>
 #include <string_view>
+#include <system_error>
+#include <utility>
 
 #include "engine/models/model.h"
 #include "engine/quant/weight_format.h"
@@ -22,8 +25,6 @@ namespace {
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kContextDefault = 8192;  // as EngineOptions::context says
 constexpr std::int64_t kContextUseful = 512;    // less holds no question and its answer
-// Work memory is taken in chunks that are not all used to the end; measured, a quarter is enough.
-constexpr double kWorkSlack = 1.25;
 constexpr std::int64_t kProgramBytes = 16'000'000, kTokenizerBytesPerToken = 256;  // measured
 // Files named after a type hold a few matrices in larger ones; the common mixes are at most this much larger.
 constexpr double kMixSlack = 1.08;
@@ -41,10 +42,30 @@ std::int64_t whole(double bytes) { return bytes < 9e18 ? static_cast<std::int64_
 
 bool is_routed(const FileTensor& tensor) { return tensor.name.find("_exps.") != std::string::npos; }
 
+/// Older files of latent attention hold keys and values in one matrix; it is rearranged at load, as floats.
+bool is_expanded(const FileTensor& tensor) { return tensor.name.ends_with(".attn_kv_b.weight"); }
+
+/// Not what comes beside the model: layers past the last (prediction of further tokens), and the matrix above
+/// where the file has its two parts too.
+bool is_loaded(const ModelFile& file, const FileTensor& tensor) {
+  const std::string architecture = file.architecture();
+  if (is_expanded(tensor) && file.metadata().has(architecture + ".attention.key_length_mla")) return false;
+  if (!tensor.name.starts_with("blk.")) return true;
+  const std::int64_t layers = file.metadata().integer(architecture + ".block_count").value_or(kMost);
+  std::int64_t layer = 0;
+  const char* const begin = tensor.name.data() + 4;
+  const auto [end, error] = std::from_chars(begin, tensor.name.data() + tensor.name.size(), layer);
+  return error != std::errc() || *end != '.' || layer < layers;
+}
+
+/// Matrices stacked in one tensor: experts, heads.
+std::int64_t slabs_of(const FileTensor& tensor) { return tensor.shape[2] * tensor.shape[3]; }
+
 std::int64_t packed_bytes(const FileTensor& tensor) {
-  const WeightFormat* format = find_weight_format(tensor.type);
+  const WeightFormat* format = find_weight_format(is_expanded(tensor) ? TypeId::kF32 : tensor.type);
   if (format == nullptr) return static_cast<std::int64_t>(tensor.bytes.size());
-  return times((tensor.rows() + kGroupRows - 1) / kGroupRows, format->group_bytes(tensor.row_length()));
+  const std::int64_t groups = times(slabs_of(tensor), (tensor.shape[1] + kGroupRows - 1) / kGroupRows);
+  return times(groups, format->group_bytes(tensor.row_length()));
 }
 
 void add_to(WeightsRead& read, const FileTensor& tensor) {
@@ -56,13 +77,17 @@ void count_weights(const ModelFile& file, FitNeeds& needs) {
   const bool tied = file.find("output.weight") == nullptr;
   std::set<std::string_view> unusable;
   for (const FileTensor& tensor : file.tensors()) {
+    if (!is_loaded(file, tensor)) continue;
     if (find_weight_format(tensor.type) == nullptr) unusable.insert(type_info(tensor.type).name);
     const auto weights = static_cast<double>(tensor.rows()) * static_cast<double>(tensor.row_length());
     if (tensor.rows() == 1) {
       needs.vector_bytes = plus(needs.vector_bytes, times(tensor.row_length(), 4));
       continue;
     }
-    needs.matrix_weights += weights;
+    if (is_expanded(tensor))
+      needs.expanded_bytes = plus(needs.expanded_bytes, packed_bytes(tensor));
+    else
+      needs.matrix_weights += weights;
     if (tensor.name == "token_embd.weight") {
       needs.table_bytes = static_cast<std::int64_t>(tensor.bytes.size());
       if (!tied) continue;
@@ -72,7 +97,7 @@ void count_weights(const ModelFile& file, FitNeeds& needs) {
       add_to(needs.head, tensor);
     } else if (is_routed(tensor)) {
       add_to(needs.routed, tensor);
-      needs.experts = std::max<std::int64_t>(needs.experts, tensor.shape[2]);
+      needs.experts = std::max(needs.experts, slabs_of(tensor));
     } else {
       add_to(needs.always, tensor);
     }
@@ -86,23 +111,43 @@ void count_weights(const ModelFile& file, FitNeeds& needs) {
         *unusable.begin());
 }
 
-/// Activations of a step of `rows` tokens. A block's attention and feed-forward part take turns in the same
-/// memory; each holds what its matrices make, and what they are multiplied by in int8 beside its scales.
-std::int64_t activation_bytes(const ModelFile& file, const FitNeeds& needs, std::int64_t rows) {
-  std::map<std::pair<std::string_view, bool>, double> parts;  // of block "blk.3", is attention
+/// What a matrix makes of one token and is given for it, in floats; the latter also as int8 beside scales.
+double activation_bytes(const ModelFile& file, const FitNeeds& needs, const FileTensor& tensor) {
+  auto made = static_cast<double>(tensor.rows()), given = 0.5 * static_cast<double>(tensor.row_length());
+  if (is_routed(tensor)) {
+    made = static_cast<double>(tensor.shape[1]) * static_cast<double>(needs.experts_used);
+    given *= static_cast<double>(needs.experts_used);
+  } else if (slabs_of(tensor) > 1) {
+    given = static_cast<double>(tensor.row_length()) * static_cast<double>(slabs_of(tensor));
+  } else if (is_expanded(tensor)) {  // every head meets the latents twice
+    const auto heads = file.metadata().integer(file.architecture() + ".attention.head_count").value_or(1);
+    given = 2 * static_cast<double>(heads) * static_cast<double>(tensor.row_length());
+  }
+  return 4 * (made + given);
+}
+
+/// Activations of a step of `rows` tokens. Attention and feed-forward parts take turns, but memory taken in
+/// chunks for the one seldom suits the other: the largest of both count. Measured: 5 to 25 % too much.
+std::int64_t step_bytes(const ModelFile& file, const FitNeeds& needs, std::int64_t rows) {
+  struct Block {
+    double attention = 0, feed_forward = 0;
+  };
+  std::map<std::string_view, Block> blocks;  // by "blk.3"
   for (const FileTensor& tensor : file.tensors()) {
     const std::string_view name = tensor.name;
-    if (!name.starts_with("blk.") || tensor.rows() == 1) continue;
+    if (!name.starts_with("blk.") || tensor.rows() == 1 || !is_loaded(file, tensor)) continue;
     const std::size_t end = name.find('.', 4);
     if (end == std::string_view::npos) continue;
-    const std::int64_t made = is_routed(tensor) ? times(tensor.shape[1], needs.experts_used) : tensor.rows();
-    parts[{name.substr(0, end), name.substr(end + 1).starts_with("attn")}] +=
-        4.0 * static_cast<double>(made) + 2.0 * static_cast<double>(tensor.row_length());
+    Block& block = blocks[name.substr(0, end)];
+    (name.substr(end + 1).starts_with("attn") ? block.attention : block.feed_forward) +=
+        activation_bytes(file, needs, tensor);
   }
-  double largest = 0;
-  for (const auto& [part, bytes] : parts) largest = std::max(largest, bytes);
+  Block largest;
+  for (const auto& [name, block] : blocks)
+    largest = {std::max(largest.attention, block.attention),
+               std::max(largest.feed_forward, block.feed_forward)};
   const double stream = 2 * 4.0 * static_cast<double>(needs.info.width);  // the residual and its norm
-  return whole(kWorkSlack * static_cast<double>(rows) * (largest + stream));
+  return whole(static_cast<double>(rows) * (largest.attention + largest.feed_forward + stream));
 }
 
 std::int64_t vocabulary_of(const ModelFile& file) {
@@ -113,7 +158,7 @@ std::int64_t vocabulary_of(const ModelFile& file) {
 std::int64_t work_bytes(const ModelFile& file, const FitNeeds& needs) {
   const std::int64_t rows = EngineOptions{}.prefill_chunk + needs.parallel - 1;
   const std::int64_t vocabulary = vocabulary_of(file);
-  std::int64_t bytes = activation_bytes(file, needs, rows);
+  std::int64_t bytes = step_bytes(file, needs, rows);
   bytes = plus(bytes, times(times(vocabulary, 4), needs.parallel));  // logits
   return plus(bytes, plus(kProgramBytes, times(vocabulary, kTokenizerBytesPerToken)));
 }
@@ -125,7 +170,8 @@ std::int64_t cache_bytes(const FitNeeds& needs, std::int64_t context) {
 
 /// The memory that a file of `bits` a weight would take for the same work.
 std::int64_t total_with(const FitNeeds& needs, double bits) {
-  const std::int64_t others = plus(needs.vector_bytes, plus(needs.cache_bytes, needs.work_bytes));
+  const std::int64_t others =
+      plus(plus(needs.vector_bytes, needs.expanded_bytes), plus(needs.cache_bytes, needs.work_bytes));
   return plus(others, whole(needs.matrix_weights * bits / 8));
 }
 

@@ -40,7 +40,8 @@ struct FitNeeds {
   std::int64_t work_bytes = 0;  ///< activations of one step, tokenizer, program: about, rather too much
 
   WeightsRead always, head, routed;  ///< routed: all experts of a mixture
-  double matrix_weights = 0;         ///< of all matrices and the token table
+  double matrix_weights = 0;         ///< of all matrices and the token table, but for those expanded
+  std::int64_t expanded_bytes = 0;   ///< packed, but as floats whatever the file has
   std::int64_t experts = 1, experts_used = 1;
 
   std::int64_t weight_bytes() const { return packed_bytes + table_bytes + vector_bytes; }

@@ -55,7 +55,7 @@ std::string verdict_text(const FitNeeds& needs, const FitVerdict& verdict) {
           verdict.parallel_most > 0 ? fmt::format(" or --parallel {}", verdict.parallel_most) : "",
           grouped(needs.context), human_bytes(verdict.missing_bytes),
           verdict.smaller && verdict.smaller->fits
-              ? fmt::format(", a {} file of the model would have it", verdict.smaller->type)
+              ? fmt::format("; a {} file of the model would fit as asked", verdict.smaller->type)
               : "");
     case FitVerdict::Kind::kTooLarge:
       return fmt::format("does not fit: {} is missing{}", human_bytes(verdict.missing_bytes),

@@ -183,8 +183,8 @@ class Pairing(unittest.TestCase):
 
 class CommandLine(unittest.TestCase):
     def test_wrong_usage_exits_with_2(self):
-        for words in (["--model", "m", "--deepwell", "d"], ["--model", "m", "--deepwell", "d", "--ik-bench", "i", "--pairs", "0"],
-                      ["--model", "m", "--deepwell", "d", "--ik-bench", "i", "--tests", "pp"]):
+        for more in ([], ["--ik-bench", "i", "--pairs", "0"], ["--ik-bench", "i", "--tests", "pp"]):
+            words = ["--model", "m", "--deepwell", "d", *more]
             with self.subTest(words=words), contextlib.redirect_stderr(io.StringIO()):
                 with self.assertRaises(SystemExit) as ended:
                     compare.main(words)

@@ -6,8 +6,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "cli/command.h"
 #include "support/gguf_builder.h"
@@ -155,6 +159,53 @@ TEST_F(Fit, OfAMixtureATokenReadsItsExpertsOnly) {
   machine.int8_gops = 1e9;
   const double read = 1e9 / speed_limits(n, machine).decode_empty;
   EXPECT_NEAR(read, static_cast<double>(dense.packed_bytes + bytes_of(kWidth * kFfn * 2)), 1);
+}
+
+TEST_F(Fit, ExpertsAreGroupedOneByOne) {
+  GgufBuilder b = llama(true);
+  b.tensor("blk.0.ffn_up_exps.weight", {kWidth, 24, 4}, TypeId::kQ8_0, zeros(bytes_of(kWidth * 24 * 4)));
+  // 24 rows take two groups of 16 in each of the 4 experts.
+  EXPECT_EQ(needs(b).packed_bytes, needs(llama(true)).packed_bytes + bytes_of(kWidth * 32 * 4));
+}
+
+TEST_F(Fit, WhatIsNotLoadedDoesNotCount) {
+  GgufBuilder b = llama(true);
+  q8_0(b, "blk.2.nextn.eh_proj.weight", kWidth, kWidth);
+  b.tensor("blk.20.attn_x.weight", {256, 16}, TypeId::kIQ1_S, zeros(50 * 16));
+  const FitNeeds n = needs(b), plain = needs(llama(true));
+  EXPECT_EQ(n.packed_bytes, plain.packed_bytes);
+  EXPECT_EQ(n.work_bytes, plain.work_bytes);
+  EXPECT_EQ(n.obstacle, "");
+}
+
+TEST_F(Fit, OldLatentAttentionIsExpandedToFloats) {
+  GgufBuilder b = llama(true);
+  q8_0(b, "blk.0.attn_kv_b.weight", kWidth, 32);
+  const FitNeeds n = needs(b), plain = needs(llama(true));
+  EXPECT_EQ(n.expanded_bytes, kWidth * 32 * 4);
+  EXPECT_EQ(n.packed_bytes, plain.packed_bytes + n.expanded_bytes);
+  EXPECT_EQ(n.matrix_weights, plain.matrix_weights);
+  b.set("llama.attention.key_length_mla", 16U);  // the file has the two parts as well
+  EXPECT_EQ(needs(b).packed_bytes, plain.packed_bytes);
+}
+
+TEST_F(Fit, KnowsEveryArchitectureOfTheGoldenModels) {
+  const std::filesystem::path folder =
+      std::filesystem::path(DEEPWELL_SOURCE_DIR) / "tests/golden/engine/models";
+  std::set<std::string> seen;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    SCOPED_TRACE(entry.path().filename().string());
+    const auto file = open_gguf(entry.path().string());
+    ASSERT_TRUE(file.ok()) << file.error().message;
+    const auto n = count_needs(**file, {});
+    ASSERT_TRUE(n.ok()) << n.error().message;
+    EXPECT_EQ(n->obstacle, "");
+    EXPECT_GT(n->cache_bytes_per_token, 0);
+    EXPECT_GE(n->weight_bytes(), n->info.weight_bytes);
+    seen.insert(n->info.architecture);
+  }
+  EXPECT_GE(seen.size(), 5U);
+  EXPECT_TRUE(seen.contains("deepseek2"));
 }
 
 TEST_F(Fit, JudgesByTheByte) {
