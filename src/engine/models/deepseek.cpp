@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // DeepSeek-MoE-16B: llama's attention; after the first layer 64 experts, 6 by softmax without renormalizing,
-// and two shared ones. Golden: tests/golden/engine/deepseek.json.
+// and two shared ones. Golden: tests/golden/engine/models/deepseek_*.
 #include "engine/models/shared/dense.h"
 
 namespace deepwell {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Llama, and what shares its shape: DeepSeek-LLM, DeepSeek-Coder V1, R1-Distill-Llama, SmolLM2.
 // In GGUF the rows of q and k are permuted so that rope turns neighbouring elements.
-// Golden: tests/golden/engine/llama.json.
+// Golden: tests/golden/engine/models/llama_*.
 #include "engine/models/shared/dense.h"
 
 namespace deepwell {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Qwen2, the shape of R1-Distill-Qwen: like llama with biases on q, k and v (any linear layer takes one when
-// its file has it), and rope over the two halves of a head. Golden: tests/golden/engine/qwen2.json.
+// its file has it), and rope over the two halves of a head. Golden: tests/golden/engine/models/qwen2_*.
 #include "engine/models/shared/dense.h"
 
 namespace deepwell {

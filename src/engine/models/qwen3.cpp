@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Qwen3, dense (R1-0528-Qwen3-8B): unlike qwen2, q and k are normed head by head before rope, and there are
-// no biases. Source: config.json of Qwen/Qwen3-0.6B. Golden: tests/golden/engine/qwen3.json.
+// no biases. Source: config.json of Qwen/Qwen3-0.6B. Golden: tests/golden/engine/models/qwen3_*.
 #include "engine/models/shared/dense.h"
 
 namespace deepwell {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Qwen3 with experts: softmax over all, the best renormalized to 1. Golden:
-// tests/golden/engine/qwen3moe.json.
+// tests/golden/engine/models/qwen3moe_*.
 #include "engine/models/shared/dense.h"
 
 namespace deepwell {
