@@ -301,7 +301,8 @@ def parse_arguments(arguments):
     parser.add_argument("--repeats", type=int, default=3, help="runs inside one turn; their median counts")
     parser.add_argument("--tuning-rounds", type=int, default=1,
                         help="runs with each flag before the pairs; the best counts")
-    parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) // 2))
+    parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) // 2),
+                        help="of both sides; without it half the CPUs, which are the cores where each has two")
     parser.add_argument("--timeout", type=float, default=1800, help="seconds that one program may take")
     parser.add_argument("--json", type=pathlib.Path, help="write everything that was measured to this file")
     options = parser.parse_args(arguments)
