@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goal: models compute what the reference implementation of their architecture computes.
+// Method: tests/golden/engine/models (scripts/golden_models.py): tiny random models with the reference's
+// logits in float32, for 96 tokens: whole, in chunks, token by token, beside other sequences, and with a
+// half-size cache.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <filesystem>
+
+#include "support/run_tokens.h"
+
+namespace deepwell {
+namespace {
+
+using namespace testing_support;
+
+std::vector<std::string> golden_files() {
+  std::vector<std::string> paths;
+  std::error_code missing;
+  const std::string folder = std::string(DEEPWELL_SOURCE_DIR) + "/tests/golden/engine/models";
+  for (const auto& entry : std::filesystem::directory_iterator(folder, missing))
+    if (entry.path().extension() == ".gguf") paths.push_back(entry.path().string());
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+class GoldenModelTest : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    auto file = open_gguf(GetParam());
+    ASSERT_TRUE(file.ok()) << file.error().message;
+    file_ = std::move(file).value();
+    for (const std::int64_t token : file_->metadata().integers("golden.tokens"))
+      tokens_.push_back(static_cast<std::int32_t>(token));
+    const FileTensor* logits = file_->find("golden.logits");
+    ASSERT_NE(logits, nullptr);
+    want_.resize(logits->bytes.size() / sizeof(float));
+    std::memcpy(want_.data(), logits->bytes.data(), logits->bytes.size());
+    ASSERT_EQ(tokens_.size(), 96U);
+    ASSERT_EQ(logits->rows(), 96);
+    vocabulary_ = static_cast<std::size_t>(logits->row_length());
+  }
+  std::unique_ptr<Runner> runner(CacheType cache, bool exact) {
+    auto loaded = Runner::load(file_, {2, cache, exact, 1024});
+    if (loaded.ok()) return std::move(loaded).value();
+    ADD_FAILURE() << loaded.error().message;
+    return nullptr;
+  }
+  double farthest(const std::vector<float>& got) const {
+    if (got.size() != want_.size()) return INFINITY;
+    double most = 0;
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      const double difference = std::fabs(double{got[i]} - double{want_[i]});
+      most = difference <= most ? most : difference;  // NaN counts as far
+    }
+    return most;
+  }
+
+  double mean_distance(const std::vector<float>& got) const {
+    double total = 0;
+    for (std::size_t i = 0; i < want_.size(); ++i) total += std::fabs(double{got.at(i)} - double{want_[i]});
+    return total / static_cast<double>(want_.size());
+  }
+
+  std::shared_ptr<const ModelFile> file_;
+  std::vector<std::int32_t> tokens_;
+  std::vector<float> want_;  // (tokens, vocabulary)
+  std::size_t vocabulary_ = 0;
+};
+
+TEST_P(GoldenModelTest, ExactLogitsAreTheReferencesInChunksOfAnySize) {
+  const auto model = runner(CacheType::kF32, true);
+  ASSERT_NE(model, nullptr);
+  for (const std::int64_t chunk : {96, 1, 7, 33}) {
+    const double most = farthest(run_tokens(*model, tokens_, chunk));
+    EXPECT_LE(most, 1e-4) << "chunks of " << chunk;  // logits reach about 4
+  }
+}
+
+TEST_P(GoldenModelTest, AHalfSizeCacheStaysNear) {
+  // Where experts or tokens are chosen, a rounded key can tip a choice, and one row is then far off: the mean
+  // tells.
+  const bool chooses = file_->metadata().has(file_->architecture() + ".expert_count");
+  const auto f16 = run_tokens(*runner(CacheType::kF16, true), tokens_, 96);
+  const auto bf16 = run_tokens(*runner(CacheType::kBF16, true), tokens_, 96);
+  EXPECT_LE(mean_distance(f16), 0.02);
+  EXPECT_LE(mean_distance(bf16), 0.1);
+  if (chooses) return;
+  EXPECT_LE(farthest(f16), 0.02);
+  EXPECT_LE(farthest(bf16), 0.15);
+}
+
+// Prompts and single tokens of several sequences in one batch: the same bits as each alone.
+TEST_P(GoldenModelTest, SequencesOfABatchAreTheSameBitsAsAlone) {
+  for (const bool exact : {true, false}) {
+    const auto model = runner(exact ? CacheType::kF32 : CacheType::kF16, exact);
+    ASSERT_NE(model, nullptr);
+    const std::vector<std::int32_t> first(tokens_.begin(), tokens_.begin() + 5),
+        second(tokens_.begin() + 10, tokens_.begin() + 51), third(tokens_.begin(), tokens_.end());
+    const std::vector<std::int32_t>* all[] = {&first, &second, &third};
+    std::vector<std::vector<float>> together(3);
+    std::vector<SequenceCache> caches;
+    for (int i = 0; i < 3; ++i) caches.emplace_back(model->cache());
+    std::int64_t done[3] = {};
+    // Each goes its own pace: one token, up to 7, up to 20 at a time.
+    for (const std::int64_t pace[] = {1, 7, 20}; done[2] < 96 || done[1] < 41 || done[0] < 5;) {
+      std::vector<Rows> parts;
+      std::vector<std::size_t> owners;
+      for (std::size_t i = 0; i < 3; ++i) {
+        const std::int64_t count = std::min(pace[i], static_cast<std::int64_t>(all[i]->size()) - done[i]);
+        if (count == 0) continue;
+        parts.push_back({all[i], done[i], count, &caches[i]});
+        owners.push_back(i);
+        done[i] += count;
+      }
+      const auto logits = forward(*model, parts);
+      std::size_t at = 0;
+      for (std::size_t p = 0; p < parts.size(); ++p) {
+        const std::size_t size = static_cast<std::size_t>(parts[p].count) * vocabulary_;
+        together[owners[p]].insert(together[owners[p]].end(),
+                                   logits.begin() + static_cast<std::ptrdiff_t>(at),
+                                   logits.begin() + static_cast<std::ptrdiff_t>(at + size));
+        at += size;
+      }
+    }
+    for (std::size_t i = 0; i < 3; ++i)
+      EXPECT_EQ(together[i], run_tokens(*model, *all[i], 1))
+          << "sequence " << i << (exact ? ", exact" : ", fast");
+  }
+}
+
+TEST_P(GoldenModelTest, OnlyTheRowsAskedForAreComputed) {
+  const auto model = runner(CacheType::kF32, true);
+  ASSERT_NE(model, nullptr);
+  SequenceCache cache(model->cache());
+  cache.grow(96);
+  std::vector<std::int32_t> positions(96);
+  std::iota(positions.begin(), positions.end(), 0);
+  const BatchSequence sequence{0, 96, &cache};
+  const std::vector<std::int32_t> rows = {0, 40, 95};
+  std::vector<float> logits(3 * vocabulary_ + 1, 0.125F);
+  model->forward({tokens_, positions, {&sequence, 1}, rows}, logits.data());
+  for (std::size_t i = 0; i < 3; ++i)
+    for (std::size_t v = 0; v < vocabulary_; ++v)
+      ASSERT_NEAR(logits[i * vocabulary_ + v], want_[static_cast<std::size_t>(rows[i]) * vocabulary_ + v],
+                  1e-4F);
+  EXPECT_EQ(logits.back(), 0.125F);
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryFile, GoldenModelTest, testing::ValuesIn(golden_files()),
+                         [](const auto& test) { return std::filesystem::path(test.param).stem().string(); });
+
+TEST(GoldenModels, AreAllThere) { EXPECT_GE(golden_files().size(), 14U) << "run scripts/golden_models.py"; }
+
+}  // namespace
+}  // namespace deepwell
