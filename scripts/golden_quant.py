@@ -17,9 +17,10 @@ import numpy as np
 
 OUT = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden" / "engine" / "quant"
 HALVES = [0x7C00, 0xFC00, 0x7E00, 0x0000, 0x8000, 0x0001, 0x03FF, 0x8001, 0x7BFF, 0xFBFF, 0x0400, 0x3C00]
-# Type -> where its halves (scale, minimum) lie in a block.
+# Type -> where its halves (scale, minimum) lie in a block. None for types whose scales are bytes or in pieces.
 HALF_PLACES = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q4_K": [0, 2], "Q5_K": [0, 2],
-               "Q6_K": [208]}
+               "Q6_K": [208], "Q2_K": [80, 82], "Q3_K": [108], "IQ4_NL": [0], "IQ4_XS": [0], "MXFP4": [], "NVFP4": [],
+               "IQ2_XXS": [0], "IQ2_XS": [0], "IQ2_S": [0], "IQ3_XXS": [0], "IQ3_S": [0], "IQ1_S": [0], "IQ1_M": []}
 FLOATS = {
     "F32": [0x7F800000, 0xFF800000, 0x7FC00000, 0, 0x80000000, 1, 0x7FFFFF, 0x80000001, 0x7F7FFFFF, 0xFFFFFFFF, 0x3F800000],
     "F16": HALVES + [0xFFFF],
@@ -53,6 +54,10 @@ def block_bytes(name: str, size: int, random: np.random.Generator) -> bytes:
         for n, place in enumerate(HALF_PLACES[name]):
             block[place:place + 2] = struct.pack("<H", HALVES[(i + 5 * n) % len(HALVES)])
         blocks.append(block)
+    if name == "MXFP4":  # every exponent: subnormal, the smallest and largest normal, overflow to infinity
+        blocks += [bytearray([e]) + bytearray(random.bytes(size - 1)) for e in [0, 1, 2, 3, 126, 127, 128, 252, 254, 255]]
+    if name == "NVFP4":  # every code of a scale
+        blocks += [bytearray(range(e, e + 4)) + bytearray(random.bytes(size - 4)) for e in range(0, 256, 4)]
     blocks += [bytearray(size), bytearray(b"\xff" * size)]
     return b"".join(blocks)
 

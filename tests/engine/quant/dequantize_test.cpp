@@ -63,10 +63,10 @@ INSTANTIATE_TEST_SUITE_P(EveryType, DequantizeTest, testing::ValuesIn(all_weight
                          [](const auto& test) { return std::string(type_info(test.param.type).name); });
 
 TEST(WeightFormats, AreFoundByTypeAndOthersAreNot) {
-  EXPECT_EQ(all_weight_formats().size(), 11U);
+  EXPECT_EQ(all_weight_formats().size(), 24U);
   for (const WeightFormat& format : all_weight_formats())
     EXPECT_EQ(find_weight_format(format.type)->dequantize, format.dequantize);
-  EXPECT_EQ(find_weight_format(TypeId::kIQ2_XXS), nullptr);
+  EXPECT_EQ(find_weight_format(TypeId::kTQ1_0), nullptr);
 }
 
 }  // namespace

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+// IQ4_NL: see nibbles.h.
+#include "engine/quant/nibbles.h"
+
+namespace deepwell {
+WeightFormat weight_format_iq4_nl() { return Nibbles<Iq4NlCodec>::format(Activation::kF32); }
+}  // namespace deepwell

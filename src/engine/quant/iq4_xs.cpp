@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+// IQ4_XS: see nibbles.h.
+#include "engine/quant/nibbles.h"
+
+namespace deepwell {
+WeightFormat weight_format_iq4_xs() { return Nibbles<Iq4XsCodec>::format(Activation::kF32); }
+}  // namespace deepwell

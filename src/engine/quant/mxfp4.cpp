@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+// MXFP4: see nibbles.h.
+#include "engine/quant/nibbles.h"
+
+namespace deepwell {
+WeightFormat weight_format_mxfp4() { return Nibbles<Mxfp4Codec>::format(Activation::kF32); }
+}  // namespace deepwell
