@@ -46,11 +46,11 @@ class ThreadPool {
   // Read only after a claim, which holds the loop open until the task is done.
   std::atomic<void*> context_{nullptr};
   std::atomic<Call> call_{nullptr};
-  alignas(64) std::atomic<std::int64_t> done_{0};
-  alignas(64) std::atomic<std::uint32_t> wake_{0};  // futex word: bumped when a loop starts
+  std::atomic<std::uint32_t> wake_{0};  // futex word: bumped when a loop starts
   std::atomic<int> sleepers_{0};
   std::atomic<bool> stop_{false};
   std::vector<std::thread> workers_;
+  alignas(64) std::atomic<std::int64_t> done_{0};  // apart: every worker writes it
 };
 
 }  // namespace deepwell

@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "cli/command.h"
+#include "cli/fit_estimate.h"
 #include "engine/run/describe.h"
 #include "engine/run/machine_peak.h"
 #include "engine/run/runner.h"
@@ -96,29 +98,27 @@ double measure(Runner& runner, const Test& test, std::int64_t chunk) {
   return static_cast<double>(test.tokens()) / (now() - start);
 }
 
-/// What the weights alone allow: each byte read once a step, two operations a weight and token.
-struct Limits {
-  double weight_bytes, weight_count;  // read and multiplied for every token
-  double fraction(const Test& test, double tokens_per_second, const MachinePeak& peak) const {
-    const double rows =
-        test.prompt > 0 ? 512 : static_cast<double>(test.batch);  // tokens that share a reading
-    const double seconds_memory = weight_bytes / rows / (peak.read_gb_per_second * 1e9);
-    const double seconds_compute = 2 * weight_count / (peak.int8_gops * 1e9);
-    return tokens_per_second * std::max(seconds_memory, seconds_compute);
-  }
+/// What a rate is of the machine's peak: as int8 operations, and as weight bytes read from memory.
+struct Fractions {
+  double int8 = 0, bandwidth = 0;
+  double higher() const { return std::max(int8, bandwidth); }
 };
 
-Limits limits_of(const ModelFile& file) {
-  Limits limits{0, 0};
-  const bool tied = file.find("output.weight") == nullptr;
-  for (const FileTensor& tensor : file.tensors()) {
-    if (tensor.rows() == 1 || (tensor.name == "token_embd.weight" && !tied)) continue;
-    limits.weight_bytes += static_cast<double>(tensor.bytes.size());
-    limits.weight_count += static_cast<double>(tensor.rows() * tensor.row_length());
-  }
-  // The head runs once for a whole prompt chunk, which makes its share of prefill negligible: a prompt's own
-  // limit is a little higher than what is computed here.
-  return limits;
+/// A rate against the machine's peak. A step reads the weights once for the tokens it computes together
+/// (every expert that some token may choose), and multiplies each weight once for each token; the head only
+/// where logits are wanted.
+Fractions fractions_of(const FitNeeds& needs, const Test& test, double tokens_per_second,
+                       const MachinePeak& peak, int chunk) {
+  const bool prompt = test.prompt > 0;
+  const auto rows = static_cast<double>(prompt ? std::min<std::int64_t>(test.prompt, chunk) : test.batch);
+  const double used = static_cast<double>(needs.experts_used) / static_cast<double>(needs.experts);
+  const double touched = 1 - std::pow(1 - used, rows);  // share of the experts, were choices independent
+  const double head_rows = prompt ? 1 : rows;
+  const double bytes = needs.always.bytes + needs.head.bytes + needs.routed.bytes * touched;
+  const double weights =
+      needs.always.weights + needs.routed.weights * used + needs.head.weights * head_rows / rows;
+  return {tokens_per_second * 2 * weights / (peak.int8_gops * 1e9),
+          tokens_per_second * bytes / rows / (peak.read_gb_per_second * 1e9)};
 }
 
 std::vector<Test> tests_of(const Flags& flags) {
@@ -142,7 +142,7 @@ Status bench(const Flags& flags) {
   for (const Test& test : tests)
     cache_tokens =
         std::max(cache_tokens, (test.depth + std::max(test.prompt, test.generate) + 64) * test.batch);
-  const Limits limits = limits_of(*file);
+  DW_TRY(const FitNeeds needs, count_needs(*file, {}));
   const EngineInfo info = describe_model(*file);
   if (!flags.json)
     std::cout << fmt::format("{} ({}, {})\n", info.name.empty() ? path : info.name, info.architecture,
@@ -173,21 +173,26 @@ Status bench(const Flags& flags) {
       std::vector<double> sorted = rates;
       std::sort(sorted.begin(), sorted.end());
       const double median = sorted[sorted.size() / 2];
-      const double fraction = flags.no_peak ? 0 : limits.fraction(test, median, peak);
+      const Fractions fractions =
+          flags.no_peak ? Fractions{} : fractions_of(needs, test, median, peak, flags.chunk);
       if (flags.json) {
         nlohmann::ordered_json line = {{"test", test.name()},
                                        {"batch", test.batch},
                                        {"depth", test.depth},
                                        {"threads", runner->threads().threads()},
                                        {"tokens_per_second", rates}};
-        line["peak_fraction"] =
-            flags.no_peak ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(fraction);
+        const auto or_null = [&](double value) {
+          return flags.no_peak ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(value);
+        };
+        line["peak_fraction"] = or_null(fractions.higher());
+        line["int8_fraction"] = or_null(fractions.int8);
+        line["bandwidth_fraction"] = or_null(fractions.bandwidth);
         if (!flags.no_peak)
           line["peak"] = {{"int8_gops", peak.int8_gops}, {"read_gb_per_second", peak.read_gb_per_second}};
         std::cout << line.dump() << std::endl;
       } else {
         std::cout << fmt::format("{:>8} {:>6} {:>7} {:>12.1f} {:>8.0f}%\n", test.name(), test.batch,
-                                 test.depth, median, fraction * 100)
+                                 test.depth, median, fractions.higher() * 100)
                   << std::flush;
       }
     }
