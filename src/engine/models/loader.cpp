@@ -37,6 +37,15 @@ double Loader::number_or(std::string_view name, double otherwise) const {
   return file_.metadata().number(key(name)).value_or(otherwise);
 }
 
+Result<double> Loader::number(std::string_view name, double lowest, double highest, double otherwise) const {
+  const double value = number_or(name, otherwise);
+  if (!(value >= lowest && value <= highest))
+    return Error{ErrorCode::kCorrupt,
+                 fmt::format("{}: '{}' is {}, not in {}..{}; the file was made wrongly: get another",
+                             file_.path(), key(name), value, lowest, highest)};
+  return value;
+}
+
 Result<const FileTensor*> Loader::find(const std::string& tensor, std::int64_t rows, std::int64_t k) const {
   const FileTensor* found = file_.find(tensor);
   if (found == nullptr)
@@ -50,6 +59,12 @@ Result<const FileTensor*> Loader::find(const std::string& tensor, std::int64_t r
         fmt::format(
             "{}: tensor '{}' is {} x {}, but the metadata asks for {} x {}; the file was made wrongly",
             file_.path(), tensor, found->rows(), found->row_length(), rows, k)};
+  // Far above any model; a loop over the rows of a matrix is one loop of the thread pool.
+  constexpr std::int64_t kMostRows = (std::int64_t{1} << 24) - 1;
+  if (rows > kMostRows)
+    return Error{ErrorCode::kCorrupt,
+                 fmt::format("{}: tensor '{}' has {} rows, more than any model's; the file was made wrongly",
+                             file_.path(), tensor, rows)};
   return found;
 }
 

@@ -26,6 +26,8 @@ class Loader {
   Result<std::int64_t> integer(std::string_view name, std::int64_t highest) const;
   std::int64_t integer_or(std::string_view name, std::int64_t otherwise) const;
   double number_or(std::string_view name, double otherwise) const;
+  /// A number of lowest..highest, or `otherwise` where the file has none.
+  Result<double> number(std::string_view name, double lowest, double highest, double otherwise) const;
 
   bool has(std::string_view tensor) const { return file_.find(tensor) != nullptr; }
   /// tensor + ".weight", with tensor + ".bias" where the file has one.

@@ -17,10 +17,13 @@ IndexScoresF16::Fn* scores_kernel(CacheType type) {
   return type == CacheType::kF16 ? f16 : type == CacheType::kBF16 ? bf16 : f32;
 }
 
-/// The `most` best-scored of `count` positions, ascending; among equals the earlier one.
-void choose(const float* scores, std::int32_t count, std::int64_t most, std::int32_t* ids,
-            std::int32_t* work) {
-  for (std::int32_t i = 0; i < count; ++i) work[i] = i;
+/// The `most` best-scored of `count` positions, ascending; among equals the earlier one. What is no number
+/// (broken weights) is worse than all: selection needs an order.
+void choose(float* scores, std::int32_t count, std::int64_t most, std::int32_t* ids, std::int32_t* work) {
+  for (std::int32_t i = 0; i < count; ++i) {
+    work[i] = i;
+    if (std::isnan(scores[i])) scores[i] = -INFINITY;
+  }
   std::nth_element(work, work + most, work + count, [scores](std::int32_t a, std::int32_t b) {
     return scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
   });

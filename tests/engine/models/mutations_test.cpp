@@ -122,6 +122,42 @@ TEST(ModelMutations, GoldenModelsOfEveryArchitectureLoadAndRunOrSayWhyNot) {
   EXPECT_GT(outcome.loaded, 60);
 }
 
+// NaN in any one tensor of every architecture, over more tokens than a sparse attention keeps.
+TEST(ModelMutations, NanInAnyTensorOfAGoldenModelGivesNothingWorse) {
+  const TempDir temp;
+  std::map<std::string, std::string> by_architecture;
+  const std::string folder = std::string(DEEPWELL_SOURCE_DIR) + "/tests/golden/engine/models";
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const auto file = open_gguf(entry.path().string());
+    ASSERT_TRUE(file.ok());
+    by_architecture[(*file)->architecture()] = entry.path().string();
+  }
+  std::vector<std::int32_t> tokens(90);
+  std::iota(tokens.begin(), tokens.end(), 0);
+  for (const auto& [architecture, path] : by_architecture) {
+    const std::string whole = read_file(path);
+    const auto file = open_gguf(path);
+    for (const FileTensor& tensor : (*file)->tensors()) {
+      if (tensor.name.starts_with("golden.") || tensor.name == "rope_freqs.weight") continue;
+      SCOPED_TRACE(path + " " + tensor.name);
+      const std::size_t at =
+          whole.find(std::string(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size()));
+      ASSERT_NE(at, std::string::npos);
+      std::string bytes = whole;
+      for (std::size_t i = 0; i < tensor.bytes.size(); ++i)
+        bytes[at + i] = i % 2 == 0 ? '\0' : '\x7e';  // 0x7e00: NaN as a half
+      if (tensor.type == TypeId::kF32)
+        for (std::size_t i = 0; i + 4 <= tensor.bytes.size(); i += 4)
+          std::memcpy(bytes.data() + at + i, "\0\0\xc0\x7f", 4);
+      const auto runner = load_runner(temp.write("m.gguf", bytes), {2, CacheType::kF16, false, 128});
+      ASSERT_TRUE(runner.ok()) << runner.error().message;
+      const auto logits = run_tokens(**runner, tokens, 45);
+      EXPECT_EQ(logits.size(),
+                tokens.size() * static_cast<std::size_t>((*runner)->model().shape().vocabulary));
+    }
+  }
+}
+
 TEST(ModelMutations, WeightsOfNanGiveNanAndNothingWorse) {
   const TempDir temp;
   for (const char* tensor :

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace deepwell {
 namespace {
 
@@ -16,7 +18,8 @@ Result<Router> read_router(Loader& loader, const std::string& block, const Route
   router.groups_used = loader.integer_or("expert_group_used_count", router.groups);
   router.normalize =
       loader.file().metadata().flag(loader.key("expert_weights_norm")).value_or(defaults.normalize);
-  router.scale = static_cast<float>(loader.number_or("expert_weights_scale", 1.0));
+  DW_TRY(const double scale, loader.number("expert_weights_scale", 0, 1e6, 1.0));
+  router.scale = static_cast<float>(scale);
   if (router.scale == 0) router.scale = 1;
   const std::int64_t gating = loader.integer_or("expert_gating_func", 0);
   if (gating == 1) router.score = Router::Score::kSoftmax;
@@ -58,7 +61,9 @@ Result<FeedForward> load_feed_forward(Loader& loader, const std::string& block, 
   DW_TRY(PackedMatrix down, loader.stack(block + "ffn_down_exps.weight", f.router.experts, width, ffn));
   f.experts = Experts(std::move(gate), std::move(up), std::move(down));
   if (loader.has(block + "ffn_gate_shexp.weight")) {
-    const std::int64_t shared = ffn * loader.integer_or("expert_shared_count", 1);
+    // Nonsense becomes a shape that the tensors do not have.
+    const std::int64_t shared =
+        ffn * std::clamp<std::int64_t>(loader.integer_or("expert_shared_count", 1), 0, kMostExperts);
     DW_TRY(f.gate, loader.linear(block + "ffn_gate_shexp", shared, width));
     DW_TRY(f.up, loader.linear(block + "ffn_up_shexp", shared, width));
     DW_TRY(f.down, loader.linear(block + "ffn_down_shexp", width, shared));

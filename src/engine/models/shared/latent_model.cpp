@@ -177,13 +177,14 @@ Result<std::unique_ptr<Model>> LatentModel::load(Loader& loader) {
   DW_TRY(const std::int64_t context, loader.integer("context_length", kMostTokens));
   const FileTensor* const table = loader.file().find("token_embd.weight");
   const std::int64_t vocabulary = table == nullptr ? 0 : table->rows();
-  const auto eps = static_cast<float>(loader.number_or("attention.layer_norm_rms_epsilon", 1e-6));
+  DW_TRY(const double epsilon, loader.number("attention.layer_norm_rms_epsilon", 0, 1, 1e-6));
+  const auto eps = static_cast<float>(epsilon);
   auto model = std::make_unique<LatentModel>();
   model->shape_ = {s.layers, s.width, vocabulary, context};
   model->sizes_ = s;
   // YaRN's magnitude goes into the scores, squared, and not into cosine and sine.
   const double factor = loader.number_or("rope.scaling.factor", 1.0);
-  const double log_multiplier = loader.number_or("rope.scaling.yarn_log_multiplier", 0.0);
+  DW_TRY(const double log_multiplier, loader.number("rope.scaling.yarn_log_multiplier", 0, 100, 0));
   const double magnitude = factor > 1 ? 1 + log_multiplier * std::log(factor) : 1;
   model->attention_ = {s.heads, s.entry(), s.latent,
                        static_cast<float>(magnitude * magnitude / std::sqrt(static_cast<double>(s.query())))};
