@@ -171,7 +171,7 @@ TEST_F(Fit, ExpertsAreGroupedOneByOne) {
 TEST_F(Fit, WhatIsNotLoadedDoesNotCount) {
   GgufBuilder b = llama(true);
   q8_0(b, "blk.2.nextn.eh_proj.weight", kWidth, kWidth);
-  b.tensor("blk.20.attn_x.weight", {256, 16}, TypeId::kIQ1_S, zeros(50 * 16));
+  b.tensor("blk.20.attn_x.weight", {256, 16}, TypeId::kTQ1_0, zeros(54 * 16));
   const FitNeeds n = needs(b), plain = needs(llama(true));
   EXPECT_EQ(n.packed_bytes, plain.packed_bytes);
   EXPECT_EQ(n.work_bytes, plain.work_bytes);
@@ -281,9 +281,9 @@ TEST_F(Fit, SaysWhyAFileCannotRun) {
   EXPECT_FALSE(json::parse(out).contains("tokens_per_second_at_most"));
 
   GgufBuilder type = llama(true);
-  type.tensor("blk.0.attn_gate.weight", {256, 16}, TypeId::kIQ1_S, zeros(50 * 16));
+  type.tensor("blk.0.attn_gate.weight", {256, 16}, TypeId::kTQ1_0, zeros(54 * 16));
   EXPECT_EQ(run({write(type), "--ram", "1TB", "--bandwidth", "1", "--gops", "1"}, out), 1);
-  EXPECT_NE(out.find("does not run: this version cannot compute with weights of type IQ1_S"),
+  EXPECT_NE(out.find("does not run: this version cannot compute with weights of type TQ1_0"),
             std::string::npos)
       << out;
 }
