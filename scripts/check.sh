@@ -13,5 +13,6 @@ if [ -n "$unformatted" ]; then
   echo "check.sh: run 'make format'" >&2
 fi
 python3 scripts/check_layers.py . || failed=1
+python3 scripts/check_isa.py . || failed=1
 python3 scripts/check_text.py . || failed=1
 exit $failed

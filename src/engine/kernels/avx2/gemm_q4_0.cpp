@@ -8,6 +8,9 @@ namespace {
 void run(const GemmArgs& a) { DW_GEMM_COLUMNS(ROWS) }
 #undef ROWS
 }  // namespace
-Kernel kernel_avx2_gemm_q4_0() { return {"gemm_q4_0", Isa::kAvx2, reinterpret_cast<Kernel::AnyFn>(run)}; }
 }  // namespace deepwell
 DW_ISA_END
+
+namespace deepwell {
+Kernel kernel_avx2_gemm_q4_0() { return {"gemm_q4_0", Isa::kAvx2, reinterpret_cast<Kernel::AnyFn>(run)}; }
+}  // namespace deepwell

@@ -22,6 +22,9 @@ double run(std::int64_t steps) {
   return static_cast<double>(steps) * 8 * 64;
 }
 }  // namespace
-Kernel kernel_avx2_peak_int8() { return kernel_of<PeakInt8>(Isa::kAvx2, run); }
 }  // namespace deepwell
 DW_ISA_END
+
+namespace deepwell {
+Kernel kernel_avx2_peak_int8() { return kernel_of<PeakInt8>(Isa::kAvx2, run); }
+}  // namespace deepwell

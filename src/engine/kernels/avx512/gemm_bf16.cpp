@@ -61,9 +61,11 @@ void run(const GemmArgs& a) {
 }
 
 }  // namespace
+}  // namespace deepwell
+DW_ISA_END
 
+namespace deepwell {
 Kernel kernel_avx512_gemm_bf16() {
   return {"gemm_bf16", Isa::kAvx512, reinterpret_cast<Kernel::AnyFn>(run), has_avx512_bf16};
 }
 }  // namespace deepwell
-DW_ISA_END

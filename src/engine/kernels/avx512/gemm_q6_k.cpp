@@ -8,6 +8,9 @@ namespace {
 void run(const GemmArgs& a) { DW_GEMM_WIDTHS(GROUP) }
 #undef GROUP
 }  // namespace
-Kernel kernel_avx512_gemm_q6_k() { return {"gemm_q6_k", Isa::kAvx512, reinterpret_cast<Kernel::AnyFn>(run)}; }
 }  // namespace deepwell
 DW_ISA_END
+
+namespace deepwell {
+Kernel kernel_avx512_gemm_q6_k() { return {"gemm_q6_k", Isa::kAvx512, reinterpret_cast<Kernel::AnyFn>(run)}; }
+}  // namespace deepwell

@@ -23,6 +23,9 @@ double run(std::int64_t steps) {
   return static_cast<double>(steps) * 16 * 128;
 }
 }  // namespace
-Kernel kernel_avx512_peak_int8() { return kernel_of<PeakInt8>(Isa::kAvx512, run); }
 }  // namespace deepwell
 DW_ISA_END
+
+namespace deepwell {
+Kernel kernel_avx512_peak_int8() { return kernel_of<PeakInt8>(Isa::kAvx512, run); }
+}  // namespace deepwell
