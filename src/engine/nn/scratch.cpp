@@ -21,7 +21,9 @@ std::byte* Scratch::take_bytes(std::size_t bytes) {
     used_ = 0;
   }
   if (chunk_ == chunks_.size()) {
-    const std::size_t size = std::max(bytes, kSmallestChunk);
+    // As much again as there is: steps that each need a little more than the one before (a chat's prompts)
+    // would otherwise leave behind a chunk of every size.
+    const std::size_t size = std::max({bytes, kSmallestChunk, this->bytes()});
     auto* memory = static_cast<std::byte*>(std::aligned_alloc(kAlign, size));
     DW_CHECK(memory != nullptr);
     chunks_.push_back({std::unique_ptr<std::byte, Free>(memory), size});

@@ -8,8 +8,8 @@
 
 namespace deepwell {
 
-/// Memory of one step: taken in turn, given back all at once. It grows by whole chunks and keeps them, so a
-/// step like one before it allocates nothing. 64-byte aligned. One thread.
+/// Memory of one step: taken in turn, given back all at once. It grows by doubling and keeps what it has, so
+/// that a step like one before it allocates nothing. 64-byte aligned. One thread.
 class Scratch {
  public:
   template <class T>

@@ -43,6 +43,17 @@ TEST(Scratch, TheSecondStepFindsTheMemoryOfTheFirst) {
   EXPECT_EQ(scratch.bytes(), bytes);
 }
 
+TEST(Scratch, StepsThatGrowLittleByLittleKeepNoMoreThanAFewOfTheLargest) {
+  Scratch scratch;
+  constexpr std::int64_t kRow = 44 * 1024, kMostRows = 512;
+  for (std::int64_t rows = 1; rows <= kMostRows; ++rows) {
+    const ScratchScope scope(scratch);
+    scratch.take<char>(rows * kRow);
+    scratch.take<char>(rows * kRow);
+  }
+  EXPECT_LE(scratch.bytes(), static_cast<std::size_t>(5 * 2 * kMostRows * kRow));
+}
+
 TEST(Scratch, AScopeGivesBackOnlyWhatItTook) {
   Scratch scratch;
   int* kept = scratch.take<int>(1);
