@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Goal: quantized activations are the same bits on every ISA as the scalar definition.
+// Goal: prepared activations are the same bits on every ISA as the scalar definition.
 // Method: random rows, rows of zeros, of one value, huge, tiny and denormal; every width; missing columns.
 #include <gtest/gtest.h>
 
@@ -34,6 +34,8 @@ void expect_same_bits(Activation kind, std::int64_t k) {
   }
 }
 
+TEST(Prepare, F32IsTheSameEverywhere) { expect_same_bits<PrepareF32>(Activation::kF32, 97); }
+TEST(Prepare, Bf16IsTheSameEverywhere) { expect_same_bits<PrepareBf16>(Activation::kBf16, 97); }
 TEST(Prepare, Q8x32IsTheSameEverywhere) { expect_same_bits<PrepareQ8x32>(Activation::kQ8x32, 96); }
 TEST(Prepare, Q8x256IsTheSameEverywhere) { expect_same_bits<PrepareQ8x256>(Activation::kQ8x256, 768); }
 
