@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Any bytes as a model: an error in one line, or a model that a forward pass runs through.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/formats/gguf_part.h"
+#include "engine/run/runner.h"
+
+namespace deepwell {
+namespace {
+
+/// A model file that is only in memory.
+class BytesModel final : public ModelFile {
+ public:
+  BytesModel(GgufPart part, std::size_t bytes)
+      : part_(std::move(part)), bytes_(static_cast<std::int64_t>(bytes)) {}
+  const std::string& path() const override { return path_; }
+  const Metadata& metadata() const override { return part_.metadata; }
+  std::span<const FileTensor> tensors() const override { return part_.tensors; }
+  const FileTensor* find(std::string_view name) const override {
+    const auto at = std::find_if(part_.tensors.begin(), part_.tensors.end(),
+                                 [&](const FileTensor& tensor) { return tensor.name == name; });
+    return at == part_.tensors.end() ? nullptr : &*at;
+  }
+  std::int64_t file_bytes() const override { return bytes_; }
+  void release(std::span<const std::byte>) const override {}
+
+ private:
+  std::string path_ = "fuzz.gguf";
+  GgufPart part_;
+  std::int64_t bytes_;
+};
+
+void load_and_run(std::span<const std::byte> bytes) {
+  auto part = parse_gguf_part(bytes, "fuzz.gguf");
+  if (!part.ok()) return;
+  RunnerOptions options;
+  options.threads = 1;
+  options.cache_tokens = 64;
+  options.exact = bytes.size() % 2 == 0;
+  const auto file = std::make_shared<const BytesModel>(std::move(part).value(), bytes.size());
+  auto runner = Runner::load(file, options);
+  if (!runner.ok()) {
+    DW_CHECK(!runner.error().message.empty() && runner.error().message.find('\n') == std::string::npos);
+    return;
+  }
+  const std::int64_t vocabulary = (*runner)->model().shape().vocabulary;
+  const std::vector<std::int32_t> tokens = {0, static_cast<std::int32_t>(vocabulary - 1), 0},
+                                  positions = {0, 1, 2}, outputs = {0, 2};
+  SequenceCache cache((*runner)->cache());
+  cache.grow(3);
+  const BatchSequence sequence{0, 3, &cache};
+  std::vector<float> logits(static_cast<std::size_t>(2 * vocabulary));
+  (*runner)->forward({tokens, positions, {&sequence, 1}, outputs}, logits.data());
+}
+
+}  // namespace
+}  // namespace deepwell
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  deepwell::load_and_run(std::as_bytes(std::span(data, size)));
+  return 0;
+}
