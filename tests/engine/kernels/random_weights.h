@@ -44,6 +44,24 @@ inline std::vector<std::byte> random_rows(TypeId type, std::int64_t rows, std::i
       case TypeId::kQ6_K:
         put_half(at + 208);
         break;
+      case TypeId::kQ2_K:
+        put_half(at + 80);
+        put_half(at + 82);
+        break;
+      case TypeId::kQ3_K:
+        put_half(at + 108);
+        break;
+      case TypeId::kIQ1_M:  // d in pieces: its top two nibbles make it 2^-7 and a little
+        for (int i = 0; i < 2; ++i) {
+          std::byte& piece = bytes[static_cast<std::size_t>(at + 53 + 2 * i)];
+          piece = (piece & std::byte{15}) | static_cast<std::byte>(i == 0 ? 0x00 : 0x20);
+        }
+        break;
+      case TypeId::kMXFP4:
+        bytes[static_cast<std::size_t>(at)] = static_cast<std::byte>(120 + random() % 8);
+        break;
+      case TypeId::kNVFP4:  // every byte is a finite scale
+        break;
       case TypeId::kQ4_1:
       case TypeId::kQ5_1:
       case TypeId::kQ4_K:
