@@ -25,7 +25,8 @@ enum class Activation {
 /// A packed group holds 16 rows in planes, each plane running over all of k (shapes are in the format's
 /// file), in exactly the bytes the file uses, so that a packed model is no larger than its file. The 4-byte
 /// lane r of each 64-byte piece belongs to row r: four consecutive k of one row, or, in 4-bit planes, four of
-/// one k-step in the low nibbles and four of another in the high ones. No shuffle is needed to unpack.
+/// one k-step in the low nibbles and four of another in the high ones. No shuffle is needed to unpack. Types
+/// that no int8 kernel reads yet may keep their rows as they are, one after another (raw_rows.h).
 struct WeightFormat {
   TypeId type;
   Activation activation;  ///< of the int8 or bf16 kernels; kF32 where the weights are floats
