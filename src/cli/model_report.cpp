@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "engine/run/describe.h"
+
 namespace deepwell {
 namespace {
 
@@ -10,24 +12,6 @@ namespace {
 std::optional<std::int64_t> sane(std::optional<std::int64_t> value) {
   if (value && (*value < 1 || *value > (std::int64_t{1} << 40))) return std::nullopt;
   return value;
-}
-
-/// Bytes that one token takes in an F16 cache of keys and values, if nothing unusual is in the way.
-std::optional<std::int64_t> kv_bytes(const Metadata& m, const ModelReport& report) {
-  if (report.architecture != "llama" && report.architecture != "qwen2") return std::nullopt;
-  if (!report.layers || !report.head_dim || *report.layers > 100'000) return std::nullopt;
-  const std::int64_t value_dim =
-      sane(m.integer(report.architecture + ".attention.value_length")).value_or(*report.head_dim);
-  std::vector<std::int64_t> heads = m.integers(report.architecture + ".attention.head_count_kv");
-  if (heads.empty() && report.heads) heads = {*report.heads};
-  if (heads.size() == 1) heads.assign(static_cast<std::size_t>(*report.layers), heads.front());
-  if (heads.size() != static_cast<std::size_t>(*report.layers)) return std::nullopt;
-  std::int64_t heads_all = 0;
-  for (const std::int64_t each : heads)
-    if (each < 0 || __builtin_add_overflow(heads_all, each, &heads_all)) return std::nullopt;
-  std::int64_t bytes = 0;
-  if (__builtin_mul_overflow(heads_all, 2 * (*report.head_dim + value_dim), &bytes)) return std::nullopt;
-  return bytes;
 }
 
 void count_types(const ModelFile& file, ModelReport& report) {
@@ -69,7 +53,8 @@ ModelReport report_on(const ModelFile& file) {
   report.vocabulary = of(".vocab_size");
   if (const auto* tokens = m.texts("tokenizer.ggml.tokens"); tokens != nullptr)
     report.vocabulary = static_cast<std::int64_t>(tokens->size());
-  report.kv_bytes_per_token = kv_bytes(m, report);
+  if (const auto layout = cache_layout_of(file, CacheType::kF16); layout.ok())
+    report.kv_bytes_per_token = layout.value().bytes_per_token();
   report.tokenizer = m.text("tokenizer.ggml.model").value_or("");
   report.pre_tokenizer = m.text("tokenizer.ggml.pre").value_or("");
   report.chat_template = m.text("tokenizer.chat_template").has_value();

@@ -22,7 +22,7 @@ struct ModelReport {
   std::vector<Type> types;  ///< the one with most bytes first
   std::optional<std::int64_t> context, layers, width, feed_forward, heads, kv_heads, head_dim, vocabulary;
   std::optional<std::int64_t>
-      kv_bytes_per_token;  ///< with an F16 cache; of architectures with plain attention
+      kv_bytes_per_token;  ///< with an F16 cache; of architectures that this version runs
   std::string tokenizer, pre_tokenizer;
   bool chat_template = false;
 

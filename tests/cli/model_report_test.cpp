@@ -62,6 +62,21 @@ TEST_F(Inspect, ReportsShapeTypesAndCache) {
     EXPECT_NE(table.find(said), std::string::npos) << said << " in\n" << table;
 }
 
+TEST_F(Inspect, TheCacheIsTheOneThatTheArchitectureKeeps) {
+  const auto latent = [](const std::string& architecture) {
+    GgufBuilder b;
+    b.set("general.architecture", architecture).set(architecture + ".block_count", 3U);
+    b.set(architecture + ".embedding_length", 64U).set(architecture + ".attention.head_count", 4U);
+    b.set(architecture + ".attention.kv_lora_rank", 32U).set(architecture + ".rope.dimension_count", 16U);
+    b.set(architecture + ".attention.key_length_mla", 48U);
+    b.set(architecture + ".attention.value_length_mla", 24U);
+    return b;
+  };
+  EXPECT_EQ(report_on(*open(latent("deepseek2"))).kv_bytes_per_token,
+            3 * (32 + 16) * 2);  // layers, latent, F16
+  EXPECT_FALSE(report_on(*open(latent("unheard-of"))).kv_bytes_per_token);
+}
+
 TEST_F(Inspect, JsonHasWhatWasAskedFor) {
   const auto file = open(llama());
   const ModelReport r = report_on(*file);
