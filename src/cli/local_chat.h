@@ -14,8 +14,7 @@ GenerationOptions default_chat_options();
 GenerationOptions chat_options(const ChatSettings& settings, GenerationOptions options);
 
 /// Generates on the engine's thread and hands text to `on_text` on the calling one. on_text gets "" every
-/// 100 ms while there is none; when it returns false the generation is cancelled. `raw` tokens are taken for
-/// the prompt as they are.
+/// 100 ms while there is none; when it returns false the generation is cancelled.
 Result<GenerationFinish> stream_generation(ServedModel& model, std::vector<Token> prompt,
                                            const GenerationOptions& options,
                                            const ChatBackend::OnText& on_text);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <iterator>
@@ -12,6 +13,7 @@
 
 #include "cli/command.h"
 #include "cli/local_chat.h"
+#include "cli/repl/visible_text.h"
 #include "server/model/prompt.h"
 #include "store/store.h"
 
@@ -47,11 +49,15 @@ std::string_view reason_name(FinishReason reason) {
 double per_second(std::int64_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0.0;
 }
+/// The first token is part of the prefill, and there may be none.
+double decode_per_second(const GenerationFinish& finish) {
+  return per_second(std::max<std::int64_t>(0, finish.generated_tokens - 1), finish.decode_seconds);
+}
 
 std::string summary(const GenerationFinish& finish) {
   return fmt::format("{} prompt tokens, {:.1f}/s; {} generated, {:.1f}/s", finish.prompt_tokens,
                      per_second(finish.prompt_tokens, finish.prefill_seconds), finish.generated_tokens,
-                     per_second(finish.generated_tokens - 1, finish.decode_seconds));
+                     decode_per_second(finish));
 }
 
 Result<std::vector<Token>> encode(const ServedModel& model, const Flags& flags, const std::string& text) {
@@ -80,7 +86,7 @@ Status answer_as_json(ServedModel& model, const Flags& flags, const std::string&
        {{"prefill_seconds", f.prefill_seconds},
         {"decode_seconds", f.decode_seconds},
         {"prefill_tokens_per_second", per_second(f.prompt_tokens, f.prefill_seconds)},
-        {"decode_tokens_per_second", per_second(f.generated_tokens - 1, f.decode_seconds)}}}};
+        {"decode_tokens_per_second", decode_per_second(f)}}}};
   std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
   return Done{};
 }
@@ -88,9 +94,11 @@ Status answer_as_json(ServedModel& model, const Flags& flags, const std::string&
 Status answer_once(ServedModel& model, const Flags& flags, const std::string& text) {
   if (flags.json) return answer_as_json(model, flags, text);
   DW_TRY(std::vector<Token> prompt, encode(model, flags, text));
+  const bool terminal = ::isatty(STDOUT_FILENO) == 1;
   DW_TRY(const GenerationFinish finish,
-         stream_generation(model, std::move(prompt), flags.generation, [](std::string_view piece) {
-           std::fwrite(piece.data(), 1, piece.size(), stdout);
+         stream_generation(model, std::move(prompt), flags.generation, [terminal](std::string_view piece) {
+           const std::string shown = terminal ? visible_text(piece) : std::string(piece);
+           std::fwrite(shown.data(), 1, shown.size(), stdout);
            return std::fflush(stdout) == 0;  // nobody reads any more: stop
          }));
   std::fputc('\n', stdout);
@@ -122,9 +130,9 @@ Status run(const Flags& flags, bool has_prompt) {
   const auto editor = LineEditor::open(stdin, stdout, default_history_file());
   ReplOptions repl;
   repl.system = flags.system;
+  const EngineInfo& info = model->engine->info();
   repl.greeting = fmt::format("{} ({}). /help tells what can be typed, Ctrl-D leaves.",
-                              model->engine->info().name.empty() ? model->id : model->engine->info().name,
-                              model->engine->info().weight_types);
+                              visible_text(info.name.empty() ? model->id : info.name), info.weight_types);
   return run_repl(*editor, chat, repl, stdout, stderr) == 0
              ? Status(Done{})
              : Status(Error{ErrorCode::kIo, "an answer failed; see above"});
