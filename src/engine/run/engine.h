@@ -21,7 +21,7 @@ struct EngineOptions {
   int threads = 0;               ///< 0: one per physical core
   int parallel = 8;              ///< sequences decoded together at most
   std::int64_t context = 0;      ///< tokens one sequence may hold; 0: the model's own, at most 8192
-  std::int64_t cache_bytes = 0;  ///< KV pool; 0: parallel * context tokens, at most a quarter of free memory
+  std::int64_t cache_bytes = 0;  ///< KV pool, one context at least; 0: all, up to a quarter of free memory
   int queue = 256;               ///< requests that may wait; beyond it submit says kOverloaded
   int prefill_chunk = 512;       ///< prompt tokens computed in one step at most
   CacheType cache_type = CacheType::kF16;
@@ -76,7 +76,7 @@ class Engine {
   using Progress = std::function<void(double fraction)>;
   using EndToken = std::function<bool(std::int32_t)>;  ///< which tokens end a reply
 
-  /// Packs the weights for this machine. The file may be closed afterwards.
+  /// Packs the weights for this machine. The file stays open: token tables are read where they lie.
   static Result<std::unique_ptr<Engine>> load(std::shared_ptr<const ModelFile> file, EngineOptions options,
                                               EndToken ends_generation, const Progress& progress = {});
   virtual ~Engine() = default;  ///< cancels what runs

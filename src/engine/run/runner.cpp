@@ -15,6 +15,7 @@ Result<std::unique_ptr<Runner>> Runner::load(std::shared_ptr<const ModelFile> fi
   runner->threads_ = std::make_unique<ThreadPool>(options.threads > 0 ? options.threads : physical_cores());
   Loader loader(*runner->file_, *runner->threads_, progress);
   DW_TRY(runner->model_, architecture.load(loader));
+  if (progress) progress(1);  // not every tensor of a file is packed, or even used
   CacheLayout layout = runner->model_->cache_layout(options.cache_type);
   const std::int64_t pages = (options.cache_tokens + layout.page_tokens - 1) / layout.page_tokens;
   DW_TRY(runner->cache_, PagePool::make(std::move(layout), std::max<std::int64_t>(1, pages)));

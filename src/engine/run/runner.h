@@ -21,7 +21,7 @@ struct RunnerOptions {
 class Runner {
  public:
   using Progress = std::function<void(double fraction)>;
-  /// Keeps `file` open: token tables are read where they lie.
+  /// Keeps `file` open: token tables are read where they lie. Progress ends at 1 when the model is loaded.
   static Result<std::unique_ptr<Runner>> load(std::shared_ptr<const ModelFile> file,
                                               const RunnerOptions& options, const Progress& progress = {});
 

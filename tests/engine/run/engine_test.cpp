@@ -48,6 +48,24 @@ TEST(Engine, DescribesItsModel) {
   EXPECT_EQ(info.weight_bytes, info.parameters * 4);
 }
 
+TEST(Engine, LoadingEndsAtTheWhole) {
+  for (const bool tied : {false, true}) {
+    const TempDir temp;
+    TinyModel model;
+    model.tied = tied;
+    model.build().write(temp / "tiny.gguf");
+    auto file = open_gguf(temp / "tiny.gguf");
+    ASSERT_TRUE(file.ok()) << file.error().message;
+    std::vector<double> fractions;
+    const auto engine = Engine::load(std::shared_ptr<const ModelFile>(std::move(file).value()), {}, {},
+                                     [&](double fraction) { fractions.push_back(fraction); });
+    ASSERT_TRUE(engine.ok()) << engine.error().message;
+    ASSERT_GT(fractions.size(), 2U);
+    EXPECT_TRUE(std::is_sorted(fractions.begin(), fractions.end()));
+    EXPECT_EQ(fractions.back(), 1);
+  }
+}
+
 TEST(Engine, AnswersOneRequest) {
   const auto engine = tiny_engine();
   const auto sink = submit(*engine, request_of(some_prompt(10, 1), 20));
