@@ -3,5 +3,5 @@
 #include "engine/quant/nibbles.h"
 
 namespace deepwell {
-WeightFormat weight_format_iq4_xs() { return Nibbles<Iq4XsCodec>::format(Activation::kF32); }
+WeightFormat weight_format_iq4_xs() { return Nibbles<Iq4XsCodec>::format(Activation::kQ8x32); }
 }  // namespace deepwell

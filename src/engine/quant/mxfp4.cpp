@@ -3,5 +3,5 @@
 #include "engine/quant/nibbles.h"
 
 namespace deepwell {
-WeightFormat weight_format_mxfp4() { return Nibbles<Mxfp4Codec>::format(Activation::kF32); }
+WeightFormat weight_format_mxfp4() { return Nibbles<Mxfp4Codec>::format(Activation::kQ8x32); }
 }  // namespace deepwell

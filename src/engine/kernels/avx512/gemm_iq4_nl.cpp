@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/kernels/avx512/gemm_nibbles.h"
+
+DW_AVX512_BEGIN
+namespace deepwell {
+namespace {
+#define GROUP(C) avx512::nibbles_group<Iq4NlCodec, C>
+void run(const GemmArgs& a) { DW_GEMM_WIDTHS(GROUP) }
+#undef GROUP
+}  // namespace
+}  // namespace deepwell
+DW_ISA_END
+
+namespace deepwell {
+Kernel kernel_avx512_gemm_iq4_nl() {
+  return {"gemm_iq4_nl", Isa::kAvx512, reinterpret_cast<Kernel::AnyFn>(run)};
+}
+}  // namespace deepwell
