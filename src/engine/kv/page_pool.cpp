@@ -20,7 +20,13 @@ std::int64_t CacheLayout::bytes_per_token() const {
 
 Result<std::unique_ptr<PagePool>> PagePool::make(CacheLayout layout, std::int64_t pages) {
   DW_CHECK(pages > 0);
-  const auto bytes = static_cast<std::size_t>(layout.bytes_per_page() * pages);
+  std::int64_t product = 0;
+  if (__builtin_mul_overflow(layout.bytes_per_page(), pages, &product) || pages > INT32_MAX)
+    return Error{ErrorCode::kInvalid,
+                 fmt::format("a cache of {} pages of {} bytes is more than can be addressed; use a "
+                             "smaller --context or --parallel",
+                             pages, layout.bytes_per_page())};
+  const auto bytes = static_cast<std::size_t>(product);
   void* memory =
       ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED)

@@ -382,6 +382,8 @@ TEST(Engine, OptionsThatMakeNoSenseAreErrors) {
   EXPECT_NE(load([](EngineOptions& o) { o.queue = -1; }).find("positive"), std::string::npos);
   EXPECT_NE(load([](EngineOptions& o) { o.prefill_chunk = 0; }).find("positive"), std::string::npos);
   EXPECT_NE(load([](EngineOptions& o) { o.context = INT64_MAX; }).find("context"), std::string::npos);
+  // More cache than there is memory: an error now, not the system's killer later.
+  EXPECT_NE(load([](EngineOptions& o) { o.context = 1 << 30; }).find("smaller --context"), std::string::npos);
 }
 
 // 200 random requests from four threads: lengths, seeds, stops, cancels; each ends once, as it would alone.
