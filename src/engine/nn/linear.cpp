@@ -53,7 +53,7 @@ PackedMatrix::PackedMatrix(const WeightFormat& format, std::int64_t rows, std::i
   const auto size = static_cast<std::size_t>(bytes());
   void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   DW_CHECK(memory != MAP_FAILED);
-  if (size >= (std::size_t{8} << 20)) ::madvise(memory, size, MADV_HUGEPAGE);
+  if (size >= (std::size_t{2} << 20)) ::madvise(memory, size, MADV_HUGEPAGE);
   memory_ = std::unique_ptr<std::byte, Unmap>(static_cast<std::byte*>(memory), Unmap{size});
   pool.run(slabs * groups(), [&](std::int64_t index, int) {
     const std::int64_t slab = index / groups(), g = index % groups();
@@ -74,8 +74,10 @@ Activation PackedProduct::activation(bool exact) const {
 }
 
 std::int64_t PackedProduct::chunk_groups(int threads) const {
+  constexpr std::int64_t kTogether = 4;  // groups that the kernels of one column take at once
   const std::int64_t even = (weights_.groups() + threads * 4 - 1) / (threads * 4);
-  return std::clamp<std::int64_t>(kChunkBytes / weights_.group_bytes(), 1, std::max<std::int64_t>(1, even));
+  const std::int64_t chunk = std::min(kChunkBytes / weights_.group_bytes(), even);
+  return std::max<std::int64_t>(chunk / kTogether, 1) * kTogether;
 }
 
 void PackedProduct::multiply(std::int64_t slab, std::int64_t first, std::int64_t count,

@@ -195,6 +195,82 @@ void kquant_group(const GemmArgs& a, std::int64_t g) {
   store_columns<C>(a, g, sums);
 }
 
+/// One column, G groups side by side: each broadcast activation word serves all of them. With one group every
+/// line of weights costs four loads, and the load queue fills before enough lines are under way from memory.
+template <class L, int G>
+void kquant_single(const GemmArgs& a, std::int64_t g) {
+  const ActivationTile& x = *a.tile;
+  const std::int64_t k = x.k;
+  const std::byte* groups = a.groups + g * L::group_bytes(k);
+  const std::int64_t stride = L::group_bytes(k);
+  const __m512i low_mask = _mm512_set1_epi8(15);
+  const __m512i bit_mask = _mm512_set1_epi8(16);
+  __m512 total[G];
+  for (int n = 0; n < G; ++n) total[n] = _mm512_setzero_ps();
+  for (std::int64_t b = 0; b < k / L::kBlock; ++b) {
+    alignas(64) std::byte tables[G][2][128];  // scales, minima: (8, 16 rows)
+    __m512 sum[G];
+    for (int n = 0; n < G; ++n) {
+      const std::byte* packed = groups + n * stride + L::scale_offset(k) + b * 192;
+      unpack_six_bits(packed, tables[n][0]);
+      unpack_six_bits(packed + 96, tables[n][1]);
+      sum[n] = _mm512_setzero_ps();
+    }
+#pragma GCC unroll 4
+    for (int pair = 0; pair < 4; ++pair) {
+      const std::int32_t* words = x.steps + b * 64 + pair * 16;
+      __m512i low_acc[G], high_acc[G];
+      for (int n = 0; n < G; ++n) low_acc[n] = high_acc[n] = _mm512_setzero_si512();
+#pragma GCC unroll 8
+      for (int w = 0; w < 8; ++w) {
+        const __m512i low_x = broadcast(words + w), high_x = broadcast(words + 8 + w);
+#pragma GCC unroll 4
+        for (int n = 0; n < G; ++n) {
+          const std::byte* group = groups + n * stride;
+          const __m512i steps = load(group + b * L::kStepBytes + pair * 512 + 64 * w);
+          __m512i low = _mm512_and_si512(steps, low_mask);
+          __m512i upper = _mm512_and_si512(_mm512_srli_epi16(steps, 4), low_mask);
+          if constexpr (L::kBits == 5) {
+            const __m512i bits = load(group + L::high_offset(k) + b * L::kHighBytes + 64 * w);
+            const __m512i low_bit = pair < 2 ? _mm512_slli_epi16(bits, static_cast<unsigned>(4 - 2 * pair))
+                                             : _mm512_srli_epi16(bits, static_cast<unsigned>(2 * pair - 4));
+            const __m512i high_bit = pair < 2 ? _mm512_slli_epi16(bits, static_cast<unsigned>(3 - 2 * pair))
+                                              : _mm512_srli_epi16(bits, static_cast<unsigned>(2 * pair - 3));
+            low = _mm512_ternarylogic_epi32(low, low_bit, bit_mask, 0xf8);
+            upper = _mm512_ternarylogic_epi32(upper, high_bit, bit_mask, 0xf8);
+          }
+          low_acc[n] = _mm512_dpbusd_epi32(low_acc[n], low, low_x);
+          high_acc[n] = _mm512_dpbusd_epi32(high_acc[n], upper, high_x);
+        }
+      }
+#pragma GCC unroll 4
+      for (int n = 0; n < G; ++n) {
+        const __m512 d = load_halves(groups + n * stride + L::d_offset(k) + b * 32);
+        const std::byte* scales = tables[n][0] + 32 * pair;
+        const __m512 low_scale = _mm512_mul_ps(d, _mm512_cvtepi32_ps(load_bytes_as_words(scales)));
+        const __m512 high_scale = _mm512_mul_ps(d, _mm512_cvtepi32_ps(load_bytes_as_words(scales + 16)));
+        sum[n] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(low_acc[n]), low_scale, sum[n]);
+        sum[n] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(high_acc[n]), high_scale, sum[n]);
+      }
+    }
+    const __m512 scale = broadcast(x.scales + b);
+#pragma GCC unroll 4
+    for (int n = 0; n < G; ++n) {
+      const __m512 dmin = load_halves(groups + n * stride + L::dmin_offset(k) + b * 32);
+      __m512i acc = _mm512_setzero_si512();
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; ++j) {
+        const std::byte* table = tables[n][1] + 32 * j;
+        const __m512i minima = _mm512_or_si512(load_bytes_as_words(table),
+                                               _mm512_slli_epi32(load_bytes_as_words(table + 16), 16));
+        acc = _mm512_dpwssd_epi32(acc, minima, broadcast(x.sum_pairs + b * 4 + j));
+      }
+      total[n] = _mm512_fmadd_ps(_mm512_fnmadd_ps(_mm512_cvtepi32_ps(acc), dmin, sum[n]), scale, total[n]);
+    }
+  }
+  for (int n = 0; n < G; ++n) store_columns<1>(a, g + n, total + n);
+}
+
 template <class L, int C>
 void q6k_group(const GemmArgs& a, std::int64_t g) {
   const ActivationTile& x = *a.tile;
@@ -250,6 +326,66 @@ void q6k_group(const GemmArgs& a, std::int64_t g) {
   __m512 sums[C];
   for (int c = 0; c < C; ++c) sums[c] = _mm512_load_ps(totals[c]);
   store_columns<C>(a, g, sums);
+}
+
+/// One column of Q6_K, G groups side by side, as in kquant_single.
+template <class L, int G>
+void q6k_single(const GemmArgs& a, std::int64_t g) {
+  const ActivationTile& x = *a.tile;
+  const std::int64_t k = x.k;
+  const std::byte* groups = a.groups + g * L::group_bytes(k);
+  const std::int64_t stride = L::group_bytes(k);
+  const __m512i low_mask = _mm512_set1_epi8(15);
+  const __m512i high_mask = _mm512_set1_epi8(0x30);
+  __m512 total[G];
+  for (int n = 0; n < G; ++n) total[n] = _mm512_setzero_ps();
+  for (std::int64_t b = 0; b < k / L::kBlock; ++b) {
+    __m512 sum[G];
+    for (int n = 0; n < G; ++n) sum[n] = _mm512_setzero_ps();
+#pragma GCC unroll 1
+    for (int half = 0; half < 2; ++half) {
+#pragma GCC unroll 4
+      for (int quarter = 0; quarter < 4; ++quarter) {
+#pragma GCC unroll 2
+        for (int part = 0; part < 2; ++part) {  // a sub-block of 16
+          const std::int64_t s = half * 8 + quarter * 2 + part;
+          const std::int32_t* words = x.steps + b * 64 + s * 4;
+          const __m512i start = broadcast(x.starts[0] + b * 16 + s);
+          __m512i acc[G];
+          for (int n = 0; n < G; ++n) acc[n] = start;
+#pragma GCC unroll 4
+          for (int i = 0; i < 4; ++i) {
+            const int w = part * 4 + i;
+            const __m512i word = broadcast(words + i);
+#pragma GCC unroll 4
+            for (int n = 0; n < G; ++n) {
+              const std::byte* group = groups + n * stride;
+              __m512i step = load(group + b * L::kStepBytes + half * 1024 + 64 * (quarter % 2 * 8 + w));
+              if (quarter >= 2) step = _mm512_srli_epi16(step, 4);
+              step = _mm512_and_si512(step, low_mask);
+              __m512i bits = load(group + L::high_offset(k) + b * L::kHighBytes + half * 512 + 64 * w);
+              if (quarter == 0) bits = _mm512_slli_epi16(bits, 4);
+              if (quarter == 1) bits = _mm512_slli_epi16(bits, 2);
+              if (quarter == 3) bits = _mm512_srli_epi16(bits, 2);
+              acc[n] =
+                  _mm512_dpbusd_epi32(acc[n], _mm512_ternarylogic_epi32(step, bits, high_mask, 0xf8), word);
+            }
+          }
+#pragma GCC unroll 4
+          for (int n = 0; n < G; ++n) {
+            const std::byte* scales = groups + n * stride + L::scale_offset(k) + b * 256 + s * 16;
+            const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(scales));
+            const __m512 d = load_halves(groups + n * stride + L::d_offset(k) + b * 32);
+            const __m512 scale = _mm512_mul_ps(d, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)));
+            sum[n] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[n]), scale, sum[n]);
+          }
+        }
+      }
+    }
+    const __m512 scale = broadcast(x.scales + b);
+    for (int n = 0; n < G; ++n) total[n] = _mm512_fmadd_ps(sum[n], scale, total[n]);
+  }
+  for (int n = 0; n < G; ++n) store_columns<1>(a, g + n, total + n);
 }
 
 /// Runs GROUP<C>(args, g) over all groups for the tile's width.

@@ -5,7 +5,15 @@ DW_AVX512_BEGIN
 namespace deepwell {
 namespace {
 #define GROUP(C) avx512::q6k_group<Q6KLayout, C>
-void run(const GemmArgs& a) { DW_GEMM_WIDTHS(GROUP) }
+void run(const GemmArgs& a) {
+  if (a.tile->width == 1) {
+    std::int64_t g = 0;
+    for (; g + 4 <= a.group_count; g += 4) avx512::q6k_single<Q6KLayout, 4>(a, g);
+    for (; g < a.group_count; ++g) avx512::q6k_single<Q6KLayout, 1>(a, g);
+    return;
+  }
+  DW_GEMM_WIDTHS(GROUP)
+}
 #undef GROUP
 }  // namespace
 }  // namespace deepwell
