@@ -23,7 +23,6 @@ inline __m512 broadcast(const float* from) { return _mm512_set1_ps(*from); }
 inline __m512 load_halves(const std::byte* from) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
 }
-inline __m512 bytes_to_floats(__m128i bytes) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes)); }
 
 /// Writes the sums of one group of 16 rows.
 template <int C>
