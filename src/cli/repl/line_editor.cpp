@@ -91,6 +91,7 @@ class TerminalLines final : public LineEditor {
   Input read(const std::string& prompt) override {
     prompt_ = prompt;
     interrupted_ = false;
+    el_set(edit_, EL_PREP_TERM, 1);  // el_gets would do it after the prompt: a Ctrl-C between is a signal
     show(kPasteOn);
     int size = 0;
     const char* line = el_gets(edit_, &size);

@@ -311,6 +311,9 @@ class Repl {
 }  // namespace
 
 int run_repl(LineEditor& editor, ChatBackend& backend, ReplOptions options, std::FILE* out, std::FILE* err) {
+  std::optional<CatchInterrupt>
+      between_answers;  // one Ctrl-C too many after an answer does not end the program
+  if (editor.interactive()) between_answers.emplace();
   return Repl(editor, backend, std::move(options), out, err).run();
 }
 
