@@ -10,12 +10,11 @@
 
 namespace deepwell {
 
-std::int64_t CacheLayout::bytes_per_token() const {
-  std::int64_t elements_per_page = 0;
+std::int64_t CacheLayout::bytes_per_page() const {
+  std::int64_t elements = 0;
   for (const auto& streams : layers)
-    for (const StreamSpec& stream : streams)
-      elements_per_page += stream.width * (page_tokens / stream.tokens_per_entry);
-  return elements_per_page * cache_element_bytes(type) / page_tokens;
+    for (const StreamSpec& stream : streams) elements += stream.width * entries_per_page(stream);
+  return elements * cache_element_bytes(type);
 }
 
 Result<std::unique_ptr<PagePool>> PagePool::make(CacheLayout layout, std::int64_t pages) {
@@ -44,8 +43,7 @@ PagePool::PagePool(CacheLayout layout, std::int64_t pages, std::byte* memory)
     offsets_.emplace_back();
     for (const StreamSpec& stream : streams) {
       offsets_.back().push_back(offset);
-      offset +=
-          stream.width * (layout_.page_tokens / stream.tokens_per_entry) * cache_element_bytes(layout_.type);
+      offset += stream.width * layout_.entries_per_page(stream) * cache_element_bytes(layout_.type);
     }
   }
   owners_.assign(static_cast<std::size_t>(pages), 0);
@@ -70,6 +68,14 @@ void PagePool::share(std::int32_t page) {
 void PagePool::release(std::int32_t page) {
   DW_CHECK(owners_[static_cast<std::size_t>(page)] > 0);
   if (--owners_[static_cast<std::size_t>(page)] == 0) free_.push_back(page);
+}
+
+SequenceCache::SequenceCache(PagePool& pool) : pool_(&pool) {
+  const auto bytes = static_cast<std::size_t>(pool.layout().rolling_bytes);
+  if (bytes == 0) return;
+  // A large block from the system takes memory only when it is written: a waiting sequence costs nothing.
+  rolling_.reset(static_cast<std::byte*>(std::aligned_alloc(64, bytes)));
+  DW_CHECK(rolling_ != nullptr);
 }
 
 std::int64_t SequenceCache::missing(std::int64_t tokens) const {

@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -16,7 +18,8 @@ enum class CacheType { kF16, kBF16, kF32 };
 constexpr std::int64_t cache_element_bytes(CacheType type) { return type == CacheType::kF32 ? 4 : 2; }
 
 /// One thing a layer remembers of the past: `width` elements for every entry, an entry for every
-/// `tokens_per_entry` tokens. Full attention has two such streams (keys, values), MLA one.
+/// `tokens_per_entry` tokens. Full attention has two such streams (keys, values), MLA one. An entry of more
+/// tokens than a page is in the page where it is complete; every page has a place for one.
 struct StreamSpec {
   std::string_view name;
   std::int64_t width;
@@ -28,9 +31,21 @@ struct CacheLayout {
   std::vector<std::vector<StreamSpec>> layers;
   CacheType type = CacheType::kF16;
   int page_tokens = 64;
+  /// Of each sequence, beside its pages: what depends on the tokens so far and is overwritten by later ones
+  /// (a window's ring, unfinished compression).
+  std::int64_t rolling_bytes = 0;
 
-  std::int64_t bytes_per_token() const;
-  std::int64_t bytes_per_page() const { return bytes_per_token() * page_tokens; }
+  std::int64_t entries_per_page(const StreamSpec& stream) const {
+    return stream.tokens_per_entry < page_tokens ? page_tokens / stream.tokens_per_entry : 1;
+  }
+  std::int64_t bytes_per_page() const;
+  std::int64_t bytes_per_token() const { return bytes_per_page() / page_tokens; }
+  /// Room in the rolling state: the offset of `bytes` bytes, 64-byte aligned.
+  std::int64_t add_rolling(std::int64_t bytes) {
+    const std::int64_t at = rolling_bytes;
+    rolling_bytes += (bytes + 63) / 64 * 64;
+    return at;
+  }
 };
 
 /// Cache memory in pages of page_tokens tokens; a page holds every stream of every layer for its tokens, so
@@ -52,8 +67,8 @@ class PagePool {
   std::int32_t allocate();          ///< requires free_pages() > 0; one owner
   void share(std::int32_t page);    ///< one owner more
   void release(std::int32_t page);  ///< one owner less; free when none is left
-  /// The block of one stream of one layer: page_tokens / tokens_per_entry entries, laid out as the
-  /// operator that owns the stream likes. 64-byte aligned where the width allows.
+  /// The block of one stream of one layer: entries_per_page entries, laid out as the operator that owns the
+  /// stream likes. 64-byte aligned where the width allows.
   std::byte* stream(std::int32_t page, std::int64_t layer, std::int64_t stream_index) const {
     return memory_ + page * page_bytes_ +
            offsets_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(stream_index)];
@@ -69,12 +84,17 @@ class PagePool {
   std::vector<std::int32_t> owners_;
 };
 
-/// The pages of one sequence, first to last.
+/// What one sequence remembers: its pages, first to last, and its rolling state.
+///
+/// To continue from a position that was computed before (a shared prefix, a rejected draft), the pages up to
+/// it are not enough where the layout has rolling bytes: they must also be what they were at that position.
+/// Copy rolling() when the sequence stands there, and copy it back.
 class SequenceCache {
  public:
-  explicit SequenceCache(PagePool& pool) : pool_(&pool) {}
+  explicit SequenceCache(PagePool& pool);
   ~SequenceCache() { clear(); }
-  SequenceCache(SequenceCache&& other) noexcept : pool_(other.pool_), pages_(std::move(other.pages_)) {
+  SequenceCache(SequenceCache&& other) noexcept
+      : pool_(other.pool_), pages_(std::move(other.pages_)), rolling_(std::move(other.rolling_)) {
     other.pages_.clear();
   }
   SequenceCache& operator=(SequenceCache&&) = delete;
@@ -83,6 +103,11 @@ class SequenceCache {
 
   const std::vector<std::int32_t>& pages() const { return pages_; }
   PagePool& pool() const { return *pool_; }
+  /// layout().rolling_bytes bytes, 64-byte aligned; what they hold at position 0 does not matter. Like the
+  /// pages, the forward pass writes them.
+  std::span<std::byte> rolling() const {
+    return {rolling_.get(), static_cast<std::size_t>(pool_->layout().rolling_bytes)};
+  }
   /// Pages still missing for `tokens` tokens.
   std::int64_t missing(std::int64_t tokens) const;
   /// Makes room for `tokens` tokens in all; requires that the pool has the missing pages.
@@ -90,8 +115,12 @@ class SequenceCache {
   void clear();
 
  private:
+  struct Free {
+    void operator()(std::byte* memory) const { std::free(memory); }
+  };
   PagePool* pool_;
   std::vector<std::int32_t> pages_;
+  std::unique_ptr<std::byte, Free> rolling_;
 };
 
 }  // namespace deepwell

@@ -35,6 +35,31 @@ TEST(CacheLayout, CountsBytesOfEveryStreamAndType) {
   EXPECT_EQ(layout_of(CacheType::kF32).bytes_per_page(), (16 + 16 + 24 + 2) * 4 * 64);
 }
 
+TEST(CacheLayout, AnEntryOfMoreTokensThanAPageHasAPlaceInEveryPage) {
+  CacheLayout layout;
+  layout.layers = {{{"entries", 32, 128}, {"keys", 8, 4}}};
+  EXPECT_EQ(layout.entries_per_page(layout.layers[0][0]), 1);
+  EXPECT_EQ(layout.entries_per_page(layout.layers[0][1]), 16);
+  EXPECT_EQ(layout.bytes_per_page(), (32 + 16 * 8) * 2);
+}
+
+TEST(SequenceCache, HasARollingStateOfItsOwnThatMovesWithIt) {
+  CacheLayout layout = layout_of(CacheType::kF16);
+  EXPECT_EQ(layout.add_rolling(40), 0);
+  EXPECT_EQ(layout.add_rolling(100), 64);
+  EXPECT_EQ(layout.rolling_bytes, 192);
+  const auto pool = std::move(PagePool::make(layout, 2)).value();
+  SequenceCache one(*pool), other(*pool);
+  ASSERT_EQ(one.rolling().size(), 192U);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(one.rolling().data()) % 64, 0U);
+  std::memset(one.rolling().data(), 1, 192);
+  std::memset(other.rolling().data(), 2, 192);
+  const SequenceCache moved(std::move(one));
+  EXPECT_EQ(moved.rolling()[191], std::byte{1});
+  EXPECT_EQ(other.rolling()[0], std::byte{2});
+  EXPECT_TRUE(SequenceCache(*pool_of(1)).rolling().empty());
+}
+
 TEST(PagePool, HandsOutEveryPageOnceAndTakesItBack) {
   const auto pool = pool_of(7);
   EXPECT_EQ(pool->pages(), 7);
