@@ -4,9 +4,7 @@
 DW_AVX512_BEGIN
 namespace deepwell {
 namespace {
-#define GROUP(C) avx512::nibbles_group<Iq4XsCodec, C>
-void run(const GemmArgs& a) { DW_GEMM_WIDTHS(GROUP) }
-#undef GROUP
+void run(const GemmArgs& a) { avx512::run_gemm<avx512::NibblesGemm<Iq4XsCodec>>(a); }
 }  // namespace
 }  // namespace deepwell
 DW_ISA_END

@@ -4,9 +4,7 @@
 DW_AVX512_BEGIN
 namespace deepwell {
 namespace {
-#define GROUP(C) avx512::legacy_group<LegacyQ4_1, C>
-void run(const GemmArgs& a) { DW_GEMM_WIDTHS(GROUP) }
-#undef GROUP
+void run(const GemmArgs& a) { avx512::run_gemm<avx512::LegacyGemm<LegacyQ4_1>>(a); }
 }  // namespace
 }  // namespace deepwell
 DW_ISA_END

@@ -4,17 +4,7 @@
 DW_AVX512_BEGIN
 namespace deepwell {
 namespace {
-#define GROUP(C) avx512::kquant_group<KQuant<5>, C>
-void run(const GemmArgs& a) {
-  if (a.tile->width == 1) {
-    std::int64_t g = 0;
-    for (; g + 4 <= a.group_count; g += 4) avx512::kquant_single<KQuant<5>, 4>(a, g);
-    for (; g < a.group_count; ++g) avx512::kquant_single<KQuant<5>, 1>(a, g);
-    return;
-  }
-  DW_GEMM_WIDTHS(GROUP)
-}
-#undef GROUP
+void run(const GemmArgs& a) { avx512::run_gemm<avx512::KQuantGemm<KQuant<5>>>(a); }
 }  // namespace
 }  // namespace deepwell
 DW_ISA_END
