@@ -198,7 +198,7 @@ struct KQuantGemm {
         unpack_six_bits(packed + 96, tables[n][1]);
         for (int c = 0; c < C; ++c) sum[n][c] = _mm512_setzero_ps();
       }
-#pragma GCC unroll 1
+#pragma GCC unroll 4
       for (int pair = 0; pair < 4; ++pair) {
 #pragma GCC unroll 2
         for (int odd = 0; odd < 2; odd += kNibbles) {
@@ -250,7 +250,9 @@ struct KQuantGemm {
           if constexpr (L::kBits == 5) {
             const __m512i bits = load(group + L::high_offset(k) + b * L::kHighBytes + 64 * w);
             // To bit 4 of its byte; what comes over from the neighbours is masked away.
-            const __m512i moved = _mm512_rorv_epi32(bits, _mm512_set1_epi32((s + i - 4) & 31));
+            const int by = s + i - 4;
+            const __m512i moved = by < 0 ? _mm512_slli_epi16(bits, static_cast<unsigned>(-by))
+                                         : _mm512_srli_epi16(bits, static_cast<unsigned>(by));
             step = _mm512_ternarylogic_epi32(step, moved, bit_mask, 0xf8);
           }
           multiply<C>(acc[n][i], step, words + (8 * i + w) * C);
