@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace deepwell {
 
@@ -47,6 +48,7 @@ PagePool::PagePool(CacheLayout layout, std::int64_t pages, std::byte* memory)
     }
   }
   owners_.assign(static_cast<std::size_t>(pages), 0);
+  kept_.assign(static_cast<std::size_t>(pages), false);
   for (std::int64_t page = pages; page-- > 0;) free_.push_back(static_cast<std::int32_t>(page));
 }
 
@@ -62,12 +64,30 @@ std::int32_t PagePool::allocate() {
 
 void PagePool::share(std::int32_t page) {
   DW_CHECK(owners_[static_cast<std::size_t>(page)] > 0);
+  if (spare(page)) --spare_;
   ++owners_[static_cast<std::size_t>(page)];
 }
 
 void PagePool::release(std::int32_t page) {
-  DW_CHECK(owners_[static_cast<std::size_t>(page)] > 0);
-  if (--owners_[static_cast<std::size_t>(page)] == 0) free_.push_back(page);
+  const auto at = static_cast<std::size_t>(page);
+  DW_CHECK(owners_[at] > (kept_[at] ? 1 : 0));
+  if (--owners_[at] == 0) free_.push_back(page);
+  if (spare(page)) ++spare_;
+}
+
+void PagePool::keep(std::int32_t page) {
+  const auto at = static_cast<std::size_t>(page);
+  DW_CHECK(owners_[at] > 0 && !kept_[at]);
+  ++owners_[at];
+  kept_[at] = true;
+}
+
+void PagePool::unkeep(std::int32_t page) {
+  const auto at = static_cast<std::size_t>(page);
+  DW_CHECK(kept_[at]);
+  if (spare(page)) --spare_;
+  kept_[at] = false;
+  release(page);
 }
 
 SequenceCache::SequenceCache(PagePool& pool) : pool_(&pool) {
@@ -86,6 +106,16 @@ std::int64_t SequenceCache::missing(std::int64_t tokens) const {
 
 void SequenceCache::grow(std::int64_t tokens) {
   for (std::int64_t left = missing(tokens); left > 0; --left) pages_.push_back(pool_->allocate());
+}
+
+void SequenceCache::adopt(std::int32_t page) {
+  pool_->share(page);
+  pages_.push_back(page);
+}
+
+void SequenceCache::replace(std::size_t index, std::int32_t page) {
+  pool_->share(page);
+  pool_->release(std::exchange(pages_[index], page));
 }
 
 void SequenceCache::clear() {

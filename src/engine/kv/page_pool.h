@@ -50,7 +50,9 @@ struct CacheLayout {
 
 /// Cache memory in pages of page_tokens tokens; a page holds every stream of every layer for its tokens, so
 /// one number names all that a model knows of them. Address space is reserved at once, memory is used when a
-/// page is first written. Pages are counted: a shared prefix is one page with several owners.
+/// page is first written. Pages are counted: a shared prefix is one page with several owners. One of the
+/// owners may be a keeper, who holds a page only in case it is wanted again: a page that nobody else owns is
+/// spare.
 ///
 /// Threads   one thread allocates and frees; any thread reads and writes pages it owns.
 class PagePool {
@@ -63,10 +65,21 @@ class PagePool {
   const CacheLayout& layout() const { return layout_; }
   std::int64_t pages() const { return static_cast<std::int64_t>(owners_.size()); }
   std::int64_t free_pages() const { return static_cast<std::int64_t>(free_.size()); }
+  std::int64_t spare_pages() const { return spare_; }  ///< those whose keeper is the only owner
+  std::int64_t used_pages() const { return pages() - free_pages() - spare_pages(); }
 
   std::int32_t allocate();          ///< requires free_pages() > 0; one owner
   void share(std::int32_t page);    ///< one owner more
   void release(std::int32_t page);  ///< one owner less; free when none is left
+  void keep(std::int32_t page);     ///< one owner more, the page's keeper; a page has one at most
+  void unkeep(std::int32_t page);   ///< the keeper lets go
+  bool spare(std::int32_t page) const {
+    return kept_[static_cast<std::size_t>(page)] && owners_[static_cast<std::size_t>(page)] == 1;
+  }
+  /// All that a page holds, to be copied as it is.
+  std::span<std::byte> bytes(std::int32_t page) const {
+    return {memory_ + page * page_bytes_, static_cast<std::size_t>(page_bytes_)};
+  }
   /// The block of one stream of one layer: entries_per_page entries, laid out as the operator that owns the
   /// stream likes. 64-byte aligned where the width allows.
   std::byte* stream(std::int32_t page, std::int64_t layer, std::int64_t stream_index) const {
@@ -82,6 +95,8 @@ class PagePool {
   std::byte* memory_;
   std::vector<std::int32_t> free_;
   std::vector<std::int32_t> owners_;
+  std::vector<bool> kept_;
+  std::int64_t spare_ = 0;
 };
 
 /// What one sequence remembers: its pages, first to last, and its rolling state.
@@ -112,6 +127,10 @@ class SequenceCache {
   std::int64_t missing(std::int64_t tokens) const;
   /// Makes room for `tokens` tokens in all; requires that the pool has the missing pages.
   void grow(std::int64_t tokens);
+  /// The next page is one that others own too; this sequence may read it, not write.
+  void adopt(std::int32_t page);
+  /// Exchanges page number `index` for one with the same content.
+  void replace(std::size_t index, std::int32_t page);
   void clear();
 
  private:

@@ -82,6 +82,26 @@ TEST(PagePool, ASharedPageIsFreeWhenItsLastOwnerLeaves) {
   EXPECT_EQ(pool->free_pages(), 2);
 }
 
+TEST(PagePool, AKeptPageIsSpareWhenOnlyItsKeeperIsLeft) {
+  const auto pool = pool_of(3);
+  const std::int32_t page = pool->allocate();
+  pool->keep(page);
+  EXPECT_EQ(pool->spare_pages(), 0);
+  pool->release(page);
+  EXPECT_TRUE(pool->spare(page));
+  EXPECT_EQ(pool->spare_pages(), 1);
+  EXPECT_EQ(pool->free_pages(), 2);
+  EXPECT_EQ(pool->used_pages(), 0);
+  pool->share(page);
+  EXPECT_EQ(pool->spare_pages(), 0);
+  EXPECT_EQ(pool->used_pages(), 1);
+  pool->unkeep(page);  // the reader goes on
+  EXPECT_EQ(pool->used_pages(), 1);
+  pool->release(page);
+  EXPECT_EQ(pool->free_pages(), 3);
+  EXPECT_EQ(pool->spare_pages(), 0);
+}
+
 TEST(PagePool, ARandomWalkAddsUp) {
   const auto pool = pool_of(20);
   std::mt19937 random(1);
@@ -171,6 +191,23 @@ TEST(SequenceCache, GrowsByPagesAndGivesThemBack) {
     EXPECT_EQ(pool->free_pages(), 3);
   }
   EXPECT_EQ(pool->free_pages(), 5);
+}
+
+TEST(SequenceCache, AdoptsSharedPagesAndExchangesEqualOnes) {
+  const auto pool = pool_of(4);
+  SequenceCache first(*pool), second(*pool);
+  first.grow(128);
+  second.adopt(first.pages()[0]);
+  EXPECT_EQ(second.missing(128), 1);
+  second.grow(128);
+  EXPECT_EQ(pool->free_pages(), 1);
+  second.replace(1, first.pages()[1]);
+  EXPECT_EQ(second.pages(), first.pages());
+  EXPECT_EQ(pool->free_pages(), 2);
+  first.clear();
+  EXPECT_EQ(pool->free_pages(), 2);
+  second.clear();
+  EXPECT_EQ(pool->free_pages(), 4);
 }
 
 TEST(PagePoolDeathTest, MisuseIsABugThatStopsAtOnce) {
