@@ -54,9 +54,7 @@ Result<FitMachine> complete(const Flags& flags, bool speed) {
 }
 
 Result<bool> fit(Flags flags) {
-  flags.request.cache_type = flags.cache_type == "f32"    ? CacheType::kF32
-                             : flags.cache_type == "bf16" ? CacheType::kBF16
-                                                          : CacheType::kF16;
+  flags.request.cache_type = *parse_cache_type(flags.cache_type);  // one of the names, by its check
   DW_TRY(const std::string path, resolve_model(flags.model));
   DW_TRY(const std::unique_ptr<ModelFile> file, open_gguf(path));
   DW_TRY(const FitNeeds needs, count_needs(*file, flags.request));
@@ -84,7 +82,7 @@ Command command_commands_fit() {
         ->check(CLI::Range(1, 4096))
         ->capture_default_str();
     sub->add_option("--cache-type", flags->cache_type, "Precision of the KV cache")
-        ->check(CLI::IsMember({"f16", "bf16", "f32"}))
+        ->check(CLI::IsMember(std::vector<std::string>(kCacheTypeNames.begin(), kCacheTypeNames.end())))
         ->capture_default_str();
     sub->add_option("--ram", flags->ram,
                     "Memory the model may take, as 512GB or 64GiB; without it: what is available here")

@@ -94,9 +94,7 @@ Status print_logits(const Flags& flags) {
   RunnerOptions options;
   options.threads = flags.threads;
   options.exact = !flags.fast;
-  options.cache_type = flags.cache_type == "f16"    ? CacheType::kF16
-                       : flags.cache_type == "bf16" ? CacheType::kBF16
-                                                    : CacheType::kF32;
+  options.cache_type = *parse_cache_type(flags.cache_type);  // one of the names, by its check
   options.cache_tokens = static_cast<std::int64_t>(tokens.size());
   DW_TRY(std::unique_ptr<Runner> runner, Runner::load(std::move(file), options));
   const auto vocabulary = static_cast<std::size_t>(runner->model().shape().vocabulary);
@@ -144,7 +142,7 @@ Command command_commands_logits() {
         ->check(CLI::Range(0, 1000))
         ->capture_default_str();
     sub->add_option("--cache-type", flags->cache_type, "Precision of the KV cache")
-        ->check(CLI::IsMember({"f32", "f16", "bf16"}))
+        ->check(CLI::IsMember(std::vector<std::string>(kCacheTypeNames.begin(), kCacheTypeNames.end())))
         ->capture_default_str();
     sub->add_flag("--fast", flags->fast,
                   "Quantize activations as 'run' and 'serve' do, instead of keeping them in F32");

@@ -120,9 +120,7 @@ Status run(const Flags& flags, bool has_prompt) {
   ServedModelOptions options;
   options.engine = flags.engine;
   options.engine.parallel = 1;
-  options.engine.cache_type = flags.cache_type == "f32"    ? CacheType::kF32
-                              : flags.cache_type == "bf16" ? CacheType::kBF16
-                                                           : CacheType::kF16;
+  options.engine.cache_type = *parse_cache_type(flags.cache_type);  // one of the names, by its check
   DW_TRY(const std::shared_ptr<ServedModel> model,
          load_served_model(path, options, loading_line(::isatty(STDERR_FILENO) == 1)));
   if (!talk) return answer_once(*model, flags, text);
@@ -184,7 +182,7 @@ Command command_commands_run() {
     sub->add_flag("--json", flags->json, "One JSON object: text, tokens, timings, finish reason");
     sub->add_flag("--exact", flags->engine.exact, "Activations stay F32: slow, for comparing");
     sub->add_option("--cache-type", flags->cache_type, "Precision of the KV cache")
-        ->check(CLI::IsMember({"f16", "bf16", "f32"}))
+        ->check(CLI::IsMember(std::vector<std::string>(kCacheTypeNames.begin(), kCacheTypeNames.end())))
         ->capture_default_str();
     sub->add_option("-c,--context", flags->engine.context,
                     "Tokens of prompt and answer; 0: the model's own, at most 8192")

@@ -10,12 +10,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/kv/cache_type.h"
 
 namespace deepwell {
-
-/// How cache elements are stored.
-enum class CacheType { kF16, kBF16, kF32 };
-constexpr std::int64_t cache_element_bytes(CacheType type) { return type == CacheType::kF32 ? 4 : 2; }
 
 /// One thing a layer remembers of the past: `width` elements for every entry, an entry for every
 /// `tokens_per_entry` tokens. Full attention has two such streams (keys, values), MLA one. An entry of more

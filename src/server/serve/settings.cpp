@@ -41,16 +41,9 @@ Status set_switch(bool& field, const Values& values) {
 }
 
 Status set_cache_type(ServeSettings& s, const Values& values) {
-  const std::string& text = values.back();
-  if (text == "f16") {
-    s.engine.cache_type = CacheType::kF16;
-  } else if (text == "bf16") {
-    s.engine.cache_type = CacheType::kBF16;
-  } else if (text == "f32") {
-    s.engine.cache_type = CacheType::kF32;
-  } else {
-    return Error{ErrorCode::kInvalid, fmt::format("'{}' must be f16, bf16 or f32", text)};
-  }
+  const auto type = parse_cache_type(values.back());
+  if (!type) return Error{ErrorCode::kInvalid, fmt::format("'{}' must be f16, bf16 or f32", values.back())};
+  s.engine.cache_type = *type;
   return Done{};
 }
 
