@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/human.h"
+
 namespace deepwell {
 
 Result<Architecture> find_architecture(std::string_view name) {
@@ -16,7 +18,7 @@ Result<Architecture> find_architecture(std::string_view name) {
       ErrorCode::kUnsupported,
       fmt::format("architecture '{}' is not supported by this version (it runs {}); get a model of one of "
                   "these, or a newer deepwell",
-                  name, fmt::join(names, ", "))};
+                  printable(name, 64), fmt::join(names, ", "))};
 }
 
 }  // namespace deepwell

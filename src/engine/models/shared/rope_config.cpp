@@ -7,6 +7,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "base/human.h"
+
 namespace deepwell {
 namespace {
 
@@ -68,7 +70,7 @@ Result<Rope> read_rope(Loader& loader, RopeLayout layout, std::int64_t pairs, bo
   } else {
     return Error{ErrorCode::kUnsupported,
                  fmt::format("{}: rope scaling of type '{}' is not supported by this version",
-                             loader.file().path(), type)};
+                             loader.file().path(), printable(type, 64))};
   }
   if (loader.has("rope_freqs.weight")) {
     DW_TRY(const std::vector<float> divisors, loader.vector("rope_freqs.weight", pairs));
