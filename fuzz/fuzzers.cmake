@@ -3,6 +3,7 @@
 dw_fuzzer(formats/gguf DEPENDS engine/formats)
 dw_fuzzer(text/chat_template DEPENDS text/chat)
 dw_fuzzer(text/reply_parser DEPENDS text/reply)
+dw_fuzzer(text/grammar DEPENDS text/grammar)
 dw_fuzzer(text/tokenizer_json DEPENDS text/tokenizer)
 dw_fuzzer(server/chat_request DEPENDS server/request)
 dw_fuzzer(engine/load_model DEPENDS engine/run)

@@ -67,6 +67,9 @@ struct EngineRequest {
   SamplingOptions sampling;
   std::int64_t max_tokens = -1;  ///< -1: until the context is full
   bool ignore_end = false;       ///< go on after end tokens
+  /// What the answer must look like, or nullptr; used by this request alone. Its failure ends the request
+  /// with kError: text that does not fit is never handed out.
+  std::shared_ptr<TokenConstraint> constraint{};
 };
 
 /// A loaded model that answers many requests at once. One thread inside owns weights, cache and samplers;

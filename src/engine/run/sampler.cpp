@@ -47,6 +47,28 @@ Sampler::Sampler(SamplingOptions options, std::span<const std::int32_t> prompt)
       prompt_tokens_(prompt.size()) {}
 
 TokenOutput Sampler::sample(std::span<float> logits) {
+  adjust(logits);
+  return choose(logits);
+}
+
+Result<TokenOutput> Sampler::sample(std::span<float> logits, TokenConstraint& constraint) {
+  adjust(logits);
+  allowed_.resize((logits.size() + 31) / 32);
+  DW_RETURN_IF_ERROR(constraint.mask(allowed_));
+  bool any = false;
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    const bool allowed = (allowed_[i / 32] >> (i % 32) & 1U) != 0;
+    any = any || allowed;
+    // What is allowed stays above what is not, however unlikely the model or a bias makes it.
+    logits[i] = allowed ? std::max(logits[i], std::numeric_limits<float>::lowest()) : -INFINITY;
+  }
+  if (!any) return Error{ErrorCode::kInvalid, "no token can continue the text"};
+  TokenOutput output = choose(logits);
+  DW_RETURN_IF_ERROR(constraint.accept(output.token));
+  return output;
+}
+
+void Sampler::adjust(std::span<float> logits) const {
   DW_CHECK(!logits.empty());
   penalize(logits);
   // A broken model, an infinite bias or penalty: what is no number cannot be drawn, and infinity is as much
@@ -55,6 +77,9 @@ TokenOutput Sampler::sample(std::span<float> logits) {
     if (std::isnan(logit)) logit = -INFINITY;
     logit = std::min(logit, std::numeric_limits<float>::max());
   }
+}
+
+TokenOutput Sampler::choose(std::span<float> logits) {
   TokenOutput output{};
   // A temperature too small to divide by (or not a number) is the limit it stands for.
   const bool greedy = !(options_.temperature > 0) || !std::isfinite(1.0F / options_.temperature);

@@ -7,13 +7,16 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/result.h"
+#include "engine/run/constraint.h"
 #include "engine/run/sampling.h"
 
 namespace deepwell {
 
 struct TokenLogprob {
   std::int32_t token;
-  float logprob;  ///< natural logarithm, after logit bias and penalties, before temperature and truncation
+  float logprob;  ///< natural logarithm, after bias, penalties and constraint, before temperature and
+                  ///< truncation
 };
 
 struct TokenOutput {
@@ -30,8 +33,13 @@ class Sampler {
 
   /// The next token; `logits` (vocabulary) is used as work space. Ties go to the lower token.
   TokenOutput sample(std::span<float> logits);
+  /// The same among the tokens that `constraint` allows, which then accepts the one drawn. Fails when it
+  /// does, or when it allows none.
+  Result<TokenOutput> sample(std::span<float> logits, TokenConstraint& constraint);
 
  private:
+  void adjust(std::span<float> logits) const;
+  TokenOutput choose(std::span<float> logits);
   void penalize(std::span<float> logits) const;
   void penalize_repeated_runs(std::span<float> logits) const;
   std::int32_t draw(std::span<float> logits);
@@ -51,6 +59,7 @@ class Sampler {
   std::size_t prompt_tokens_;
   std::unordered_map<std::int32_t, int> generated_;  // token -> times drawn
   std::vector<Candidate> candidates_;                // work space, kept between draws
+  std::vector<std::uint32_t> allowed_;               // the same
 };
 
 }  // namespace deepwell

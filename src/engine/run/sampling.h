@@ -9,7 +9,7 @@
 namespace deepwell {
 
 /// How the next token is drawn. Defaults change nothing: plain sampling at temperature 1.
-/// Order: logit bias, penalties, DRY, temperature, top-k, typical, top-p, min-p, draw.
+/// Order: logit bias, penalties, DRY, constraint, temperature, top-k, typical, top-p, min-p, draw.
 struct SamplingOptions {
   float temperature = 1.0F;         ///< 0: greedy
   int top_k = 0;                    ///< 0: off

@@ -39,6 +39,7 @@ struct Sequence {
   std::int32_t next = 0;  // drawn, not yet in the cache
   std::int64_t generated = 0;
   TokenOutput output{};
+  std::string failure;  // of its constraint
   Clock::time_point submitted = Clock::now(), started, first_token;
 
   std::int64_t prompt_tokens() const { return static_cast<std::int64_t>(request.prompt.size()); }
@@ -268,18 +269,28 @@ void Scheduler::sample(const std::vector<Sequence*>& sequences) {
   runner_->threads().run(static_cast<std::int64_t>(sequences.size()), [&](std::int64_t i, int) {
     const std::span<float> row(logits_.data() + static_cast<std::size_t>(i) * vocabulary, vocabulary);
     Sequence& sequence = *sequences[static_cast<std::size_t>(i)];
-    sequence.output = sequence.sampler.sample(row);
+    if (sequence.request.constraint == nullptr) {
+      sequence.output = sequence.sampler.sample(row);
+    } else if (Result<TokenOutput> drawn = sequence.sampler.sample(row, *sequence.request.constraint);
+               drawn) {
+      sequence.output = std::move(*drawn);
+    } else {
+      sequence.failure = "the answer cannot keep to its format: " + drawn.error().message;
+    }
   });
 }
 
 std::optional<FinishReason> Scheduler::deliver(Sequence& sequence) {
   if (sequence.generated == 0) sequence.first_token = Clock::now();
   if (sequence.request.max_tokens == 0) return FinishReason::kLength;
+  if (!sequence.failure.empty()) return FinishReason::kError;
   ++sequence.generated;
   sequence.next = sequence.output.token;
-  if (!sequence.request.ignore_end && ends_generation_ && ends_generation_(sequence.next))
-    return FinishReason::kStop;
+  const bool may_go_on = sequence.request.ignore_end && sequence.request.constraint == nullptr;
+  if (!may_go_on && ends_generation_ && ends_generation_(sequence.next)) return FinishReason::kStop;
   if (!sequence.sink->on_token(sequence.output)) return FinishReason::kStop;
+  if (sequence.request.constraint != nullptr && sequence.request.constraint->finished())
+    return FinishReason::kStop;
   if (sequence.generated >= sequence.request.max_tokens) return FinishReason::kLength;
   return std::nullopt;
 }
@@ -288,7 +299,7 @@ void Scheduler::finish(std::unique_ptr<Sequence> sequence, FinishReason reason) 
   const auto now = Clock::now();
   const bool started = sequence->started != Clock::time_point{};
   const bool produced = sequence->first_token != Clock::time_point{};
-  FinishInfo info{reason, {}};
+  FinishInfo info{reason, sequence->failure};
   info.prompt_tokens = sequence->prompt_tokens();
   info.generated_tokens = sequence->generated;
   info.queue_seconds = seconds_between(sequence->submitted, started ? sequence->started : now);

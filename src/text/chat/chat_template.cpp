@@ -1,32 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text/chat/chat_template.h"
 
-#include "text/rust/deepwell_text.h"
+#include "text/rust/view.h"
 
 namespace deepwell {
 namespace {
 
-dw_text_view view_of(std::string_view text) {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-
-std::string_view view_of(const dw_text_buffer& buffer) {
-  return {reinterpret_cast<const char*>(buffer.data), buffer.size};
-}
-
-/// Owns the text of a failure that the crate may hand out.
-class Failure {
- public:
-  Failure() = default;
-  Failure(const Failure&) = delete;
-  Failure& operator=(const Failure&) = delete;
-  ~Failure() { dw_text_buffer_free(text_); }
-  dw_text_buffer* out() { return &text_; }
-  Error error() const { return {ErrorCode::kInvalid, std::string(view_of(text_))}; }
-
- private:
-  dw_text_buffer text_ = {nullptr, 0};
-};
+using rust::Failure;
+using rust::view_of;
 
 struct FreeTemplate {
   void operator()(dw_chat_template* chat_template) const { dw_chat_template_free(chat_template); }

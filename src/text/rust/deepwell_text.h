@@ -45,6 +45,34 @@ void dw_chat_prompt_free(dw_chat_prompt prompt);
 int32_t dw_chat_template_render(const dw_chat_template* chat_template, dw_text_view context_json,
                                 dw_chat_prompt* prompt, dw_text_buffer* error);
 
+// Grammars that an answer must follow. A vocabulary is immutable and may be shared between threads; a grammar
+// is one answer's place in it, for one thread at a time. A vocabulary outlives its grammars.
+typedef struct dw_grammar_vocabulary dw_grammar_vocabulary;
+typedef struct dw_grammar dw_grammar;
+
+typedef struct {
+  dw_text_view bytes;
+  int32_t control;  // never part of a text; only grammars that name it let it through
+} dw_grammar_token;
+
+// Null on failure; then *error says why. `ends`: tokens that end an answer, at least one.
+dw_grammar_vocabulary* dw_grammar_vocabulary_make(const dw_grammar_token* tokens, size_t token_count,
+                                                  const uint32_t* ends, size_t end_count,
+                                                  dw_text_buffer* error);
+void dw_grammar_vocabulary_free(dw_grammar_vocabulary* vocabulary);  // null is fine
+
+// kind: 0 JSON Schema, 1 regular expression, 2 Lark. Null on failure; then *error says why.
+dw_grammar* dw_grammar_compile(const dw_grammar_vocabulary* vocabulary, int32_t kind, dw_text_view source,
+                               dw_text_buffer* error);
+dw_grammar* dw_grammar_copy(const dw_grammar* grammar, dw_text_buffer* error);
+void dw_grammar_free(dw_grammar* grammar);  // null is fine
+
+// One bit a token, token t in bit t % 32 of word t / 32. 1 on success; 0 on failure, then *error says why.
+int32_t dw_grammar_mask(dw_grammar* grammar, uint32_t* bits, size_t words, dw_text_buffer* error);
+int32_t dw_grammar_accept(dw_grammar* grammar, uint32_t token, dw_text_buffer* error);
+int32_t dw_grammar_finished(const dw_grammar* grammar);  // nothing may follow
+int32_t dw_grammar_may_end(dw_grammar* grammar);         // the text so far is whole
+
 #ifdef __cplusplus
 }
 #endif

@@ -251,6 +251,65 @@ TEST(Sampler, BrokenLogitsStillGiveATokenAndNumbers) {
   }
 }
 
+/// Allows the tokens it is told to; fails from the given draw on.
+class Allowing final : public TokenConstraint {
+ public:
+  explicit Allowing(Tokens tokens, int fails_at = -1) : tokens_(std::move(tokens)), fails_at_(fails_at) {}
+  Status mask(std::span<std::uint32_t> allowed) override {
+    if (static_cast<int>(accepted.size()) == fails_at_) return Error{ErrorCode::kInvalid, "it is over"};
+    std::fill(allowed.begin(), allowed.end(), 0);
+    for (const std::int32_t token : tokens_)
+      allowed[static_cast<std::size_t>(token) / 32] |= 1U << (static_cast<unsigned>(token) % 32);
+    return Done{};
+  }
+  Status accept(std::int32_t token) override {
+    accepted.push_back(token);
+    return Done{};
+  }
+  bool finished() const override { return false; }
+  Tokens accepted;
+
+ private:
+  Tokens tokens_;
+  int fails_at_;
+};
+
+TEST(Sampler, OnlyWhatAConstraintAllowsIsDrawn) {
+  for (const float temperature : {0.0F, 0.01F, 1.0F, 50.0F}) {
+    for (const float allowed_logit : {3.0F, -1e30F, -kInf, NAN, kInf}) {
+      SamplingOptions options;
+      options.temperature = temperature;
+      options.seed = 3;
+      options.logprobs = 5;
+      options.top_k = 2;
+      options.logit_bias = {{70, -100.0F}, {1, 100.0F}};
+      Sampler sampler(options, Tokens{70, 35});
+      Allowing constraint({35, 70});
+      for (unsigned i = 0; i < 20; ++i) {
+        auto logits = some_logits(90, i);
+        logits[35] = logits[70] = allowed_logit;
+        const Result<TokenOutput> output = sampler.sample(logits, constraint);
+        ASSERT_TRUE(output.ok());
+        ASSERT_TRUE(output->token == 35 || output->token == 70) << output->token << " at " << temperature;
+        ASSERT_EQ(constraint.accepted.back(), output->token);
+      }
+    }
+  }
+}
+
+TEST(Sampler, AConstraintThatFailsOrAllowsNothingIsAnError) {
+  Sampler sampler({}, {});
+  auto logits = some_logits(40, 1);
+  Allowing nothing({});
+  EXPECT_FALSE(sampler.sample(logits, nothing).ok());
+  Allowing once({7}, 1);
+  logits = some_logits(40, 1);
+  EXPECT_EQ(sampler.sample(logits, once)->token, 7);
+  const Result<TokenOutput> failed = sampler.sample(logits, once);
+  ASSERT_FALSE(failed.ok());
+  EXPECT_EQ(failed.error().message, "it is over");
+}
+
 TEST(Sampler, TheSameSeedGivesTheSameTokensAndOthersOthers) {
   const auto run = [](std::optional<std::uint64_t> seed) {
     SamplingOptions options;

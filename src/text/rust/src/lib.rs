@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Chat templates for Deepwell behind a C ABI; `deepwell_text.h` is its contract.
+//! Chat templates and output grammars for Deepwell behind a C ABI; `deepwell_text.h` is its contract.
 //!
 //! Only this file holds unsafe code that touches foreign memory. Every entry point catches panics, so none
 //! unwinds into C++.
 
 mod filters;
+mod grammar;
 mod guard;
 mod json;
 mod methods;
 mod operators;
+mod schema;
 mod strftime;
 mod template;
 
@@ -37,13 +39,16 @@ pub struct Prompt {
 }
 
 impl View {
+    unsafe fn bytes<'a>(self) -> &'a [u8] {
+        if self.size == 0 {
+            return &[];
+        }
+        std::slice::from_raw_parts(self.data, self.size)
+    }
+
     /// The text seen, or why it is not text.
     unsafe fn text<'a>(self, what: &str) -> Result<&'a str, String> {
-        if self.size == 0 {
-            return Ok("");
-        }
-        let bytes = std::slice::from_raw_parts(self.data, self.size);
-        std::str::from_utf8(bytes).map_err(|e| format!("{what}: not UTF-8 at byte {}", e.valid_up_to()))
+        std::str::from_utf8(self.bytes()).map_err(|e| format!("{what}: not UTF-8 at byte {}", e.valid_up_to()))
     }
 }
 
@@ -76,7 +81,7 @@ unsafe fn guarded<T>(error: *mut Buffer, work: impl FnOnce() -> Result<T, String
     let message = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(value)) => return Some(value),
         Ok(Err(message)) => message,
-        Err(panic) => format!("the template engine failed: {}", panic_text(panic.as_ref())),
+        Err(panic) => format!("internal failure: {}", panic_text(panic.as_ref())),
     };
     error.write(Buffer::new(message));
     None
@@ -150,4 +155,120 @@ pub unsafe extern "C" fn dw_chat_template_render(
 pub unsafe extern "C" fn dw_chat_prompt_free(prompt: Prompt) {
     reclaim(prompt.text.data, prompt.text.size);
     reclaim(prompt.user_ranges, prompt.user_range_count * 2);
+}
+
+#[repr(C)]
+pub struct GrammarToken {
+    bytes: View,
+    control: i32,
+}
+
+/// # Safety
+/// `tokens` and `ends` point at as many as said, `error` is writable.
+#[no_mangle]
+pub unsafe extern "C" fn dw_grammar_vocabulary_make(
+    tokens: *const GrammarToken,
+    token_count: usize,
+    ends: *const u32,
+    end_count: usize,
+    error: *mut Buffer,
+) -> *mut grammar::Vocabulary {
+    let made = guarded(error, || {
+        let seen: Vec<grammar::Token> = (0..token_count)
+            .map(|i| {
+                let token = &*tokens.add(i);
+                grammar::Token { bytes: token.bytes.bytes(), control: token.control != 0 }
+            })
+            .collect();
+        let ends: Vec<u32> = (0..end_count).map(|i| *ends.add(i)).collect();
+        grammar::Vocabulary::new(&seen, &ends)
+    });
+    made.map_or(std::ptr::null_mut(), |v| Box::into_raw(Box::new(v)))
+}
+
+/// # Safety
+/// `vocabulary` is null or comes from dw_grammar_vocabulary_make and is freed once.
+#[no_mangle]
+pub unsafe extern "C" fn dw_grammar_vocabulary_free(vocabulary: *mut grammar::Vocabulary) {
+    if !vocabulary.is_null() {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(Box::from_raw(vocabulary))));
+    }
+}
+
+/// # Safety
+/// `vocabulary` is alive, the view readable, `error` writable.
+#[no_mangle]
+pub unsafe extern "C" fn dw_grammar_compile(
+    vocabulary: *const grammar::Vocabulary,
+    kind: i32,
+    source: View,
+    error: *mut Buffer,
+) -> *mut grammar::Grammar {
+    let compiled = guarded(error, || {
+        let kind = match kind {
+            0 => grammar::Kind::JsonSchema,
+            1 => grammar::Kind::Regex,
+            2 => grammar::Kind::Lark,
+            _ => return Err("unknown kind of grammar".to_owned()),
+        };
+        (*vocabulary).compile(kind, source.text("grammar")?)
+    });
+    compiled.map_or(std::ptr::null_mut(), |g| Box::into_raw(Box::new(g)))
+}
+
+/// # Safety
+/// `grammar` is alive, `error` writable.
+#[no_mangle]
+pub unsafe extern "C" fn dw_grammar_copy(
+    grammar: *const grammar::Grammar,
+    error: *mut Buffer,
+) -> *mut grammar::Grammar {
+    let copied = guarded(error, || Ok((*grammar).copy()));
+    copied.map_or(std::ptr::null_mut(), |g| Box::into_raw(Box::new(g)))
+}
+
+/// # Safety
+/// `grammar` is null or comes from here and is freed once.
+#[no_mangle]
+pub unsafe extern "C" fn dw_grammar_free(grammar: *mut grammar::Grammar) {
+    if !grammar.is_null() {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(Box::from_raw(grammar))));
+    }
+}
+
+/// # Safety
+/// `grammar` is alive and used by nobody else, `bits` has `words` entries, `error` is writable.
+#[no_mangle]
+pub unsafe extern "C" fn dw_grammar_mask(
+    grammar: *mut grammar::Grammar,
+    bits: *mut u32,
+    words: usize,
+    error: *mut Buffer,
+) -> i32 {
+    if words == 0 {
+        return 1;
+    }
+    let out = std::slice::from_raw_parts_mut(bits, words);
+    i32::from(guarded(error, || (*grammar).mask(out)).is_some())
+}
+
+/// # Safety
+/// `grammar` is alive and used by nobody else, `error` is writable.
+#[no_mangle]
+pub unsafe extern "C" fn dw_grammar_accept(grammar: *mut grammar::Grammar, token: u32, error: *mut Buffer) -> i32 {
+    i32::from(guarded(error, || (*grammar).accept(token)).is_some())
+}
+
+/// # Safety
+/// `grammar` is alive and used by nobody else.
+#[no_mangle]
+pub unsafe extern "C" fn dw_grammar_finished(grammar: *const grammar::Grammar) -> i32 {
+    i32::from((*grammar).finished())
+}
+
+/// # Safety
+/// `grammar` is alive and used by nobody else.
+#[no_mangle]
+pub unsafe extern "C" fn dw_grammar_may_end(grammar: *mut grammar::Grammar) -> i32 {
+    catch_unwind(AssertUnwindSafe(|| i32::from((*grammar).may_end()))).unwrap_or(0)
 }
