@@ -11,11 +11,11 @@ namespace {
 using nlohmann::json;
 
 void detokenize(const Call& call) {
-  const ApiResult<json> body = parse_body(call.request().body);
+  const ApiResult<Json> body = parse_body(call.request().body);
   if (!body) return call.reply_error(body.error());
   JsonReader reader(*body, "");
   const std::string name = reader.text("model").value_or("");
-  const json* tokens = reader.array("tokens");
+  const Json* tokens = reader.array("tokens");
   if (reader.ok() && tokens == nullptr) reader.fail("tokens", "'tokens' must be a list of token ids");
   reader.finish();
   if (!reader.ok()) return call.reply_error(reader.error());
@@ -25,7 +25,7 @@ void detokenize(const Call& call) {
 
   std::string bytes;
   for (std::size_t i = 0; i < tokens->size(); ++i) {
-    const json& token = (*tokens)[i];
+    const Json& token = (*tokens)[i];
     if (!token.is_number_integer() || token < 0 || token >= tokenizer.size()) {
       return call.reply_error(invalid_field(
           "tokens", fmt::format("'tokens[{}]' must be an integer from 0 to {}", i, tokenizer.size() - 1)));

@@ -10,7 +10,7 @@ namespace {
 using nlohmann::json;
 
 void tokenize(const Call& call) {
-  const ApiResult<json> body = parse_body(call.request().body);
+  const ApiResult<Json> body = parse_body(call.request().body);
   if (!body) return call.reply_error(body.error());
   JsonReader reader(*body, "");
   const std::string name = reader.text("model").value_or("");
@@ -33,7 +33,8 @@ void tokenize(const Call& call) {
 
   std::vector<Token> tokens;
   if (is_chat) {
-    const ApiResult<Request> chat = parse_chat_request(dump({{"messages", (*body)["messages"]}}));
+    const ApiResult<Request> chat = parse_chat_request(
+        Json({{"messages", (*body)["messages"]}}).dump(-1, ' ', false, Json::error_handler_t::replace));
     if (!chat) return call.reply_error(chat.error());
     ChatPrompt prompt = chat->chat;
     prompt.add_generation_prompt = generation_prompt;

@@ -7,7 +7,7 @@
 
 namespace deepwell {
 namespace {
-using nlohmann::json;
+using json = Json;
 
 constexpr const char* kNoTools = "tool calls come with a later version; remove it";
 

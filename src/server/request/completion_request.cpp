@@ -9,7 +9,7 @@
 
 namespace deepwell {
 namespace {
-using nlohmann::json;
+using json = Json;
 constexpr std::size_t kPromptsMax = 128;
 
 bool read_tokens(const json& list, std::vector<Token>& out) {

@@ -3,13 +3,15 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
 
 namespace deepwell {
 namespace {
-using nlohmann::json;
+using json = Json;
 constexpr int kDepthMax = 64;
 constexpr std::size_t kValuesMax = 4'000'000;
+constexpr std::size_t kComparisonsMax = 200'000'000;  // each key is compared with those before it
 
 std::string_view kind_of(const json& value) {
   switch (value.type()) {
@@ -28,10 +30,11 @@ std::string_view kind_of(const json& value) {
   }
 }
 
-/// Depth and number of values, seen without building anything.
+/// Depth, number of values and of keys, seen without building anything.
 std::optional<std::string> too_much(std::string_view text) {
   int depth = 0;
-  std::size_t values = 0;
+  std::size_t values = 0, comparisons = 0;
+  std::array<std::size_t, kDepthMax + 2> members{};  // so far, of what is open at each depth
   bool in_string = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
@@ -43,8 +46,11 @@ std::optional<std::string> too_much(std::string_view text) {
     if (c == '"') in_string = true;
     if (c == '[' || c == '{') {
       if (++depth > kDepthMax) return fmt::format("the body nests deeper than {} levels", kDepthMax);
+      members[static_cast<std::size_t>(depth)] = 0;
     }
-    if (c == ']' || c == '}') --depth;
+    if ((c == ']' || c == '}') && depth > 0) --depth;
+    if (c == ':') comparisons += members[static_cast<std::size_t>(depth)]++;
+    if (comparisons > kComparisonsMax) return "an object of the body has too many keys";
     if (c == ',' && ++values > kValuesMax) return fmt::format("the body has more than {} values", kValuesMax);
   }
   return std::nullopt;

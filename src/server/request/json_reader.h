@@ -13,15 +13,19 @@
 
 namespace deepwell {
 
-/// Parses a request's body. Refuses what could hurt: deeper than 64, more than 4 million values, bad UTF-8.
-ApiResult<nlohmann::json> parse_body(std::string_view text);
+/// What clients send: keys keep their order, which shows in prompts and in answers forced into a schema.
+using Json = nlohmann::ordered_json;
+
+/// Parses a request's body. Refuses what could hurt: deeper than 64, more than 4 million values, objects of
+/// so many keys that looking for twins takes long, bad UTF-8.
+ApiResult<Json> parse_body(std::string_view text);
 
 /// Reads one JSON object's fields by name and type. The first thing wrong is kept in error(); reads after
 /// it give nothing. null counts as absent. What nobody asked for is refused by finish().
 class JsonReader {
  public:
   /// `where`: "" for the whole body, else "messages[0]."
-  JsonReader(const nlohmann::json& object, std::string where);
+  JsonReader(const Json& object, std::string where);
 
   std::optional<std::string> text(const char* name);
   std::optional<bool> flag(const char* name);
@@ -29,9 +33,9 @@ class JsonReader {
   /// `open_min`: the minimum itself is refused.
   std::optional<double> number(const char* name, double min, double max, bool open_min = false);
   /// The field whatever it is; nullptr when absent.
-  const nlohmann::json* any(const char* name);
-  const nlohmann::json* object(const char* name);
-  const nlohmann::json* array(const char* name);
+  const Json* any(const char* name);
+  const Json* object(const char* name);
+  const Json* array(const char* name);
 
   /// Accepted: it asks for nothing that this server could leave undone.
   void harmless(const char* name) { seen_.insert(name); }
@@ -47,7 +51,7 @@ class JsonReader {
   const std::string& where() const { return where_; }
 
  private:
-  const nlohmann::json& object_;
+  const Json& object_;
   std::string where_;
   std::set<std::string, std::less<>> seen_;
   std::optional<ApiError> error_;

@@ -9,7 +9,7 @@
 
 namespace deepwell {
 namespace {
-using nlohmann::json;
+using json = Json;
 constexpr std::size_t kStopsMax = 16;
 constexpr std::size_t kStopBytesMax = 1000;
 constexpr std::size_t kBiasesMax = 4096;
