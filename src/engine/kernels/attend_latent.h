@@ -6,7 +6,8 @@
 namespace deepwell {
 
 /// Softmax attention of query rows over one sequence's latents, which are keys and, in their first
-/// value_width elements, values; page by page as in attend.h, with its accuracy and scratch.
+/// value_width elements, values; page by page as in attend.h, with its accuracy and scratch. A row's sink is
+/// the score of an entry more, whose value is zero: it takes its share of the softmax and gives nothing.
 ///
 /// Shapes    q (rows, width), out (rows, value_width), pages (kPageTokens, width), all dense.
 struct AttendLatentArgs {
@@ -17,7 +18,8 @@ struct AttendLatentArgs {
   const std::int32_t* limits;  ///< (rows), at least 1
   const std::byte* const* pages;
   float* out;
-  float* scratch;  ///< attend_scratch_floats(rows)
+  float* scratch;                ///< attend_scratch_floats(rows)
+  const float* sinks = nullptr;  ///< (rows), or null: no row has one
 };
 
 struct AttendLatentF16 {

@@ -8,7 +8,7 @@ namespace deepwell {
 /// The lightning indexer's score of each of the first `count` cached keys for one token:
 /// out[s] = sum over heads h of weight[h] * max(0, q[h] . key[s]).
 ///
-/// Shapes    q (heads, width), weights (heads), pages (kPageTokens, width), out (count).
+/// Shapes    q (heads, width), weights (heads), pages (page_entries, width), out (count).
 /// Accuracy  |out - exact| <= width * 2^-22 * sum over h of |weight[h]| * sum |q[h] key|.
 /// Threads   no state.
 /// Source    DeepSeek-V3.2-Exp technical report, sec. 2, eq. 1.
@@ -20,6 +20,7 @@ struct IndexScoresArgs {
   const std::byte* const* pages;
   std::int32_t count;
   float* out;
+  int page_entries = kPageTokens;
 };
 
 struct IndexScoresF16 {

@@ -10,12 +10,25 @@
 #include <utility>
 
 namespace deepwell {
+namespace {
+
+constexpr std::int64_t kAlign = 64;
+std::int64_t aligned(std::int64_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
+
+}  // namespace
 
 std::int64_t CacheLayout::bytes_per_page() const {
   std::int64_t elements = 0;
   for (const auto& streams : layers)
     for (const StreamSpec& stream : streams) elements += stream.width * entries_per_page(stream);
   return elements * cache_element_bytes(type);
+}
+
+std::int64_t CacheLayout::rolling_bytes() const {
+  std::int64_t bytes = 0;
+  for (const auto& states : rolling)
+    for (const RollingSpec& state : states) bytes += aligned(state.bytes);
+  return bytes;
 }
 
 Result<std::unique_ptr<PagePool>> PagePool::make(CacheLayout layout, std::int64_t pages) {
@@ -26,7 +39,8 @@ Result<std::unique_ptr<PagePool>> PagePool::make(CacheLayout layout, std::int64_
                  fmt::format("a cache of {} pages of {} bytes is more than can be addressed; use a "
                              "smaller --context or --parallel",
                              pages, layout.bytes_per_page())};
-  const auto bytes = static_cast<std::size_t>(product);
+  // A model may have no streams at all: its pages are then numbers only.
+  const auto bytes = static_cast<std::size_t>(std::max<std::int64_t>(1, product));
   void* memory =
       ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED)
@@ -38,7 +52,7 @@ Result<std::unique_ptr<PagePool>> PagePool::make(CacheLayout layout, std::int64_
 }
 
 PagePool::PagePool(CacheLayout layout, std::int64_t pages, std::byte* memory)
-    : layout_(std::move(layout)), page_bytes_(layout_.bytes_per_page()), memory_(memory) {
+    : layout_(std::move(layout)), page_bytes_(layout_.bytes_per_page()), rolling_bytes_(0), memory_(memory) {
   std::int64_t offset = 0;
   for (const auto& streams : layout_.layers) {
     offsets_.emplace_back();
@@ -47,12 +61,21 @@ PagePool::PagePool(CacheLayout layout, std::int64_t pages, std::byte* memory)
       offset += stream.width * layout_.entries_per_page(stream) * cache_element_bytes(layout_.type);
     }
   }
+  for (const auto& states : layout_.rolling) {
+    rolling_offsets_.emplace_back();
+    for (const RollingSpec& state : states) {
+      rolling_offsets_.back().push_back(rolling_bytes_);
+      rolling_bytes_ += aligned(state.bytes);
+    }
+  }
   owners_.assign(static_cast<std::size_t>(pages), 0);
   kept_.assign(static_cast<std::size_t>(pages), false);
   for (std::int64_t page = pages; page-- > 0;) free_.push_back(static_cast<std::int32_t>(page));
 }
 
-PagePool::~PagePool() { ::munmap(memory_, static_cast<std::size_t>(page_bytes_) * owners_.size()); }
+PagePool::~PagePool() {
+  ::munmap(memory_, std::max<std::size_t>(1, static_cast<std::size_t>(page_bytes_) * owners_.size()));
+}
 
 std::int32_t PagePool::allocate() {
   DW_CHECK(!free_.empty());
@@ -91,10 +114,10 @@ void PagePool::unkeep(std::int32_t page) {
 }
 
 SequenceCache::SequenceCache(PagePool& pool) : pool_(&pool) {
-  const auto bytes = static_cast<std::size_t>(pool.layout().rolling_bytes);
+  const auto bytes = static_cast<std::size_t>(pool.rolling_bytes());
   if (bytes == 0) return;
   // A large block from the system takes memory only when it is written: a waiting sequence costs nothing.
-  rolling_.reset(static_cast<std::byte*>(std::aligned_alloc(64, bytes)));
+  rolling_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlign, bytes)));
   DW_CHECK(rolling_ != nullptr);
 }
 

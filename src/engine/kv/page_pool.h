@@ -23,26 +23,27 @@ struct StreamSpec {
   int tokens_per_entry = 1;
 };
 
-/// What a model caches: the streams of each layer, all of one element type.
+/// One thing a layer keeps of a sequence's latest tokens, and overwrites as they come: a window's ring, an
+/// unfinished block. A sequence has one, whatever its length.
+struct RollingSpec {
+  std::string_view name;
+  std::int64_t bytes;
+};
+
+/// What a model caches: the streams of each layer, all of one element type, and its rolling states.
 struct CacheLayout {
   std::vector<std::vector<StreamSpec>> layers;
+  std::vector<std::vector<RollingSpec>> rolling;  ///< of each layer; empty where no layer has any
   CacheType type = CacheType::kF16;
   int page_tokens = 64;
-  /// Of each sequence, beside its pages: what depends on the tokens so far and is overwritten by later ones
-  /// (a window's ring, unfinished compression).
-  std::int64_t rolling_bytes = 0;
 
   std::int64_t entries_per_page(const StreamSpec& stream) const {
     return stream.tokens_per_entry < page_tokens ? page_tokens / stream.tokens_per_entry : 1;
   }
   std::int64_t bytes_per_page() const;
   std::int64_t bytes_per_token() const { return bytes_per_page() / page_tokens; }
-  /// Room in the rolling state: the offset of `bytes` bytes, 64-byte aligned.
-  std::int64_t add_rolling(std::int64_t bytes) {
-    const std::int64_t at = rolling_bytes;
-    rolling_bytes += (bytes + 63) / 64 * 64;
-    return at;
-  }
+  /// Of a sequence, beside its pages; each state is 64-byte aligned.
+  std::int64_t rolling_bytes() const;
 };
 
 /// Cache memory in pages of page_tokens tokens; a page holds every stream of every layer for its tokens, so
@@ -83,12 +84,16 @@ class PagePool {
     return memory_ + page * page_bytes_ +
            offsets_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(stream_index)];
   }
+  std::int64_t rolling_offset(std::int64_t layer, std::int64_t index) const {
+    return rolling_offsets_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(index)];
+  }
+  std::int64_t rolling_bytes() const { return rolling_bytes_; }
 
  private:
   PagePool(CacheLayout layout, std::int64_t pages, std::byte* memory);
   CacheLayout layout_;
-  std::int64_t page_bytes_;
-  std::vector<std::vector<std::int64_t>> offsets_;
+  std::int64_t page_bytes_, rolling_bytes_;
+  std::vector<std::vector<std::int64_t>> offsets_, rolling_offsets_;
   std::byte* memory_;
   std::vector<std::int32_t> free_;
   std::vector<std::int32_t> owners_;
@@ -99,7 +104,7 @@ class PagePool {
 /// What one sequence remembers: its pages, first to last, and its rolling state.
 ///
 /// To continue from a position that was computed before (a shared prefix, a rejected draft), the pages up to
-/// it are not enough where the layout has rolling bytes: they must also be what they were at that position.
+/// it are not enough where the layout has rolling states: they must also be what they were at that position.
 /// Copy rolling() when the sequence stands there, and copy it back.
 class SequenceCache {
  public:
@@ -115,10 +120,13 @@ class SequenceCache {
 
   const std::vector<std::int32_t>& pages() const { return pages_; }
   PagePool& pool() const { return *pool_; }
-  /// layout().rolling_bytes bytes, 64-byte aligned; what they hold at position 0 does not matter. Like the
-  /// pages, the forward pass writes them.
+  /// All rolling states; what they hold at position 0 does not matter. Like the pages, the forward pass
+  /// writes them.
   std::span<std::byte> rolling() const {
-    return {rolling_.get(), static_cast<std::size_t>(pool_->layout().rolling_bytes)};
+    return {rolling_.get(), static_cast<std::size_t>(pool_->rolling_bytes())};
+  }
+  std::byte* rolling(std::int64_t layer, std::int64_t index) const {
+    return rolling_.get() + pool_->rolling_offset(layer, index);
   }
   /// Pages still missing for `tokens` tokens.
   std::int64_t missing(std::int64_t tokens) const;

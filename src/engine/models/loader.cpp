@@ -3,7 +3,20 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstring>
+
 namespace deepwell {
+
+std::int64_t drafting_layers(const ModelFile& file) {
+  const std::string architecture = file.architecture();
+  const std::int64_t all = file.metadata().integer(architecture + ".block_count").value_or(0);
+  const std::int64_t drafting = file.metadata().integer(architecture + ".nextn_predict_layers").value_or(0);
+  if (drafting < 1 || drafting >= all) return 0;
+  const bool there = file.find(fmt::format("blk.{}.nextn.eh_proj.weight", all - drafting)) != nullptr;
+  const bool trunk = file.find(fmt::format("blk.{}.attn_norm.weight", all - drafting)) != nullptr;
+  return there || !trunk ? drafting : 0;
+}
 
 Loader::Loader(const ModelFile& file, ThreadPool& pool, Progress progress)
     : file_(file), pool_(pool), progress_(std::move(progress)) {
@@ -16,7 +29,11 @@ std::string Loader::key(std::string_view name) const {
 
 Result<std::int64_t> Loader::integer(std::string_view name, std::int64_t highest) const {
   const std::string full = key(name);
-  const auto value = file_.metadata().integer(full);
+  auto value = file_.metadata().integer(full);
+  if (!value) {  // some writers give every layer its own, all the same
+    const std::vector<std::int64_t> each = file_.metadata().integers(full);
+    if (!each.empty() && std::count(each.begin(), each.end(), each[0]) == std::ssize(each)) value = each[0];
+  }
   if (!value)
     return Error{ErrorCode::kCorrupt,
                  fmt::format("{}: the key '{}' is missing or no integer; the file was made "
@@ -100,7 +117,8 @@ Result<Linear> Loader::tied(const std::string& tensor, std::int64_t rows, std::i
 Result<PackedMatrix> Loader::stack(const std::string& tensor, std::int64_t slabs, std::int64_t rows,
                                    std::int64_t k) {
   DW_TRY(const FileTensor* const found, find(tensor, slabs * rows, k));
-  if (found->shape[1] != rows || found->shape[2] != slabs)
+  const bool in_one = found->shape[1] == slabs * rows;
+  if (!in_one && (found->shape[1] != rows || found->shape[2] != slabs))
     return Error{
         ErrorCode::kCorrupt,
         fmt::format("{}: tensor '{}' is {} x {} x {}, but the metadata asks for {} x {} x {}; the file was "
@@ -123,6 +141,31 @@ Result<std::vector<float>> Loader::floats(const std::string& tensor, std::int64_
     format->dequantize(found->bytes.data() + row * row_bytes, k, values.data() + row * k);
   });
   count_progress(*found);
+  return values;
+}
+
+Result<std::vector<std::int32_t>> Loader::integers(const std::string& tensor, std::int64_t rows,
+                                                   std::int64_t k, std::int64_t below) {
+  DW_TRY(const FileTensor* const found, find(tensor, rows, k));
+  if (found->type != TypeId::kI32 && found->type != TypeId::kI64)
+    return Error{ErrorCode::kCorrupt,
+                 fmt::format("{}: tensor '{}' is of type {}, not of integers; the file was made wrongly",
+                             file_.path(), tensor, type_info(found->type).name)};
+  const auto size = static_cast<std::size_t>(type_info(found->type).block_bytes);
+  std::vector<std::int32_t> values(static_cast<std::size_t>(rows * k));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    std::int64_t value = 0;
+    std::int32_t narrow = 0;
+    std::memcpy(size == 4 ? static_cast<void*>(&narrow) : &value, found->bytes.data() + i * size, size);
+    if (size == 4) value = narrow;
+    if (value < 0 || value >= below)
+      return Error{ErrorCode::kCorrupt,
+                   fmt::format("{}: tensor '{}' holds {}, not in 0..{}; the file was made wrongly",
+                               file_.path(), tensor, value, below - 1)};
+    values[i] = static_cast<std::int32_t>(value);
+  }
+  count_progress(*found);
+  file_.release(found->bytes);
   return values;
 }
 

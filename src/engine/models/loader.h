@@ -10,6 +10,10 @@
 
 namespace deepwell {
 
+/// Layers at the end of block_count that only draft (multi-token prediction): files have them or not, and may
+/// count them all the same.
+std::int64_t drafting_layers(const ModelFile& file);
+
 /// Takes a model's parts out of a file, checking each shape, and counts progress.
 ///
 /// Tensors are asked for as (rows, k), the mathematical shape of the matrix; errors name the tensor, the
@@ -36,11 +40,15 @@ class Loader {
   Result<RmsNormLayer> rms_norm(const std::string& tensor, std::int64_t n, float eps);
   /// All of a tensor (rows, k) as floats, for what is rearranged at load.
   Result<std::vector<float>> floats(const std::string& tensor, std::int64_t rows, std::int64_t k);
+  /// All of a tensor (rows, k) of 32- or 64-bit integers, each in 0 .. below - 1.
+  Result<std::vector<std::int32_t>> integers(const std::string& tensor, std::int64_t rows, std::int64_t k,
+                                             std::int64_t below);
   /// Floats packed as they are.
   PackedMatrix pack_floats(const std::vector<float>& values, std::int64_t slabs, std::int64_t rows,
                            std::int64_t k);
   Result<Embedding> embedding(const std::string& tensor, std::int64_t rows, std::int64_t width);
-  /// A stack of `slabs` matrices (rows, k): experts, heads. tensor is the full name.
+  /// A stack of `slabs` matrices (rows, k): experts, heads, in three dimensions or one below the other in
+  /// two. tensor is the full name.
   Result<PackedMatrix> stack(const std::string& tensor, std::int64_t slabs, std::int64_t rows,
                              std::int64_t k);
   /// Like linear, of a tensor that stays in use as an embedding.

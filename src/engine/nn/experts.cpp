@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine/kernels/elementwise.h"
+#include "engine/nn/layers.h"
 
 namespace deepwell {
 namespace {
@@ -76,8 +77,8 @@ ActivationTile* make_tiles(const Sorted& sorted, Activation kind, std::int64_t k
 
 }  // namespace
 
-Experts::Experts(PackedMatrix gate, PackedMatrix up, PackedMatrix down)
-    : gate_(std::move(gate)), up_(std::move(up)), down_(std::move(down)) {}
+Experts::Experts(PackedMatrix gate, PackedMatrix up, PackedMatrix down, float limit)
+    : gate_(std::move(gate)), up_(std::move(up)), down_(std::move(down)), limit_(limit) {}
 
 void Experts::add_to(const float* x, std::int64_t tokens, const Routing& routing, float* y,
                      Context& context) const {
@@ -113,8 +114,10 @@ void Experts::add_to(const float* x, std::int64_t tokens, const Routing& routing
       up_.multiply(expert.id, first, count, tiles_of(up_inputs, expert), expert.count, expert_up, ffn, false,
                    exact);
       const std::int64_t row = first * kGroupRows, rows = std::min(count * kGroupRows, ffn - row);
-      for (std::int64_t a = 0; a < expert.count; ++a)
+      for (std::int64_t a = 0; a < expert.count; ++a) {
+        limit_gated(expert_h + a * ffn + row, expert_up + a * ffn + row, limit_, rows);
         swiglu(expert_h + a * ffn + row, expert_up + a * ffn + row, rows, expert_h + a * ffn + row);
+      }
     });
   }
   const ActivationTile* hidden =

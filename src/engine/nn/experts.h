@@ -12,14 +12,14 @@ struct Routing {
   std::int64_t used;
 };
 
-/// The routed experts of a layer, each down(silu(gate x) * up x). Tokens are sorted by expert over the whole
-/// batch, whatever sequences they belong to, so each expert's weights are read once; all experts' chunks of
-/// rows are one list of tasks.
+/// The routed experts of a layer, each down(silu(gate x) * up x), gate and up limited as in swiglu(). Tokens
+/// are sorted by expert over the whole batch, whatever sequences they belong to, so each expert's weights are
+/// read once; all experts' chunks of rows are one list of tasks.
 class Experts {
  public:
   Experts() = default;
   /// gate, up (ffn, width) and down (width, ffn), a slab for each expert.
-  Experts(PackedMatrix gate, PackedMatrix up, PackedMatrix down);
+  Experts(PackedMatrix gate, PackedMatrix up, PackedMatrix down, float limit = 0);
   bool empty() const { return gate_.weights().empty(); }
   std::int64_t count() const { return gate_.weights().slabs(); }
 
@@ -28,6 +28,7 @@ class Experts {
 
  private:
   PackedProduct gate_, up_, down_;
+  float limit_ = 0;
 };
 
 }  // namespace deepwell

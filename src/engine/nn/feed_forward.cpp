@@ -3,16 +3,17 @@
 
 namespace deepwell {
 
-void FeedForward::add_to(const float* x, std::int64_t rows, std::int64_t width, float* y,
+void FeedForward::add_to(const float* x, std::span<const std::int32_t> tokens, std::int64_t width, float* y,
                          Context& context) const {
   const ScratchScope scope(context.scratch);
+  const auto rows = static_cast<std::int64_t>(tokens.size());
   Input input(x, rows, width, width, context);
   if (!gate.empty()) {
     const std::int64_t ffn = gate.rows();
     float* h = context.scratch.take<float>(rows * ffn);       // (rows, ffn)
     float* linear = context.scratch.take<float>(rows * ffn);  // (rows, ffn)
     multiply(input, {{&gate, h, ffn}, {&up, linear, ffn}}, context);
-    swiglu(h, linear, rows, ffn, h, context);
+    swiglu(h, linear, limit, rows, ffn, h, context);
     Input hidden(h, rows, ffn, ffn, context);
     multiply(hidden, {{&down, y, width, /*accumulate=*/true}}, context);
   }
@@ -24,7 +25,8 @@ void FeedForward::add_to(const float* x, std::int64_t rows, std::int64_t width, 
   Input routed(x, rows, width, width, precise);
   multiply(routed, {{&route, logits, router.experts}}, precise);
   context.pool.run(rows, [&](std::int64_t row, int) {
-    router.route(logits + row * router.experts, ids + row * router.used, weights + row * router.used);
+    router.route(logits + row * router.experts, tokens[static_cast<std::size_t>(row)],
+                 ids + row * router.used, weights + row * router.used);
   });
   experts.add_to(x, rows, {ids, weights, router.used}, y, context);
 }

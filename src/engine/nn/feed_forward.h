@@ -14,9 +14,11 @@ struct FeedForward {
   Linear route;           // (experts, width); empty: no routed experts
   Router router;
   Experts experts;
+  float limit = 0;  // of the MLP's gate and up; 0: none
 
-  /// y (rows, width) += the block's output for x (rows, width).
-  void add_to(const float* x, std::int64_t rows, std::int64_t width, float* y, Context& context) const;
+  /// y (rows, width) += the block's output for x (rows, width), the states of `tokens`.
+  void add_to(const float* x, std::span<const std::int32_t> tokens, std::int64_t width, float* y,
+              Context& context) const;
 };
 
 }  // namespace deepwell

@@ -46,9 +46,10 @@ void layer_norm(float* x, const std::vector<float>& scale, const std::vector<flo
 
 }  // namespace
 
-void Indexer::remember(Input& x, const Batch& batch, std::int64_t layer, const Rope& rope,
-                       const Rope::Table& angles, Context& context) const {
+void IndexKeys::remember(Input& x, const Batch& batch, std::int64_t layer, std::int64_t stream,
+                         const Rope& rope, const Rope::Table& angles, Context& context) const {
   const ScratchScope scope(context.scratch);
+  const std::int64_t width = k.rows();
   float* keys = context.scratch.take<float>(batch.rows() * width);  // (rows, width)
   multiply(x, {{&k, keys, width}}, context);
   for (const BatchSequence& sequence : batch.sequences) {
@@ -69,8 +70,8 @@ void Indexer::remember(Input& x, const Batch& batch, std::int64_t layer, const R
 
 Selection Indexer::select(Input& x, Input& low, const Batch& batch, std::int64_t layer, const Rope& rope,
                           const Rope::Table& angles, Context& context) const {
-  remember(x, batch, layer, rope, angles, context);
-  const std::int32_t longest = *std::max_element(batch.positions.begin(), batch.positions.end()) + 1;
+  const auto seen_at = [&](std::int32_t position) { return (position + 1) / tokens_per_entry; };
+  const std::int32_t longest = seen_at(*std::max_element(batch.positions.begin(), batch.positions.end()));
   if (longest <= top_k) return {};
   const std::int64_t rows = batch.rows();
   auto* ids = context.scratch.take<std::int32_t>(rows * top_k);  // outlives this call, unlike what follows
@@ -83,6 +84,7 @@ Selection Indexer::select(Input& x, Input& low, const Batch& batch, std::int64_t
   Input precise_x(x.row(0), rows, x.k(), x.k(), precise);
   multiply(precise_x, {{&weight, weights, heads}}, precise);
   const float scale = 1.0F / std::sqrt(static_cast<float>(heads * width));
+  const int page_entries = kPageTokens / tokens_per_entry;
   struct Work {
     float* scores;
     std::int32_t* order;
@@ -91,13 +93,13 @@ Selection Indexer::select(Input& x, Input& low, const Batch& batch, std::int64_t
   auto* works = context.scratch.take<Work>(context.pool.threads());
   for (int i = 0; i < context.pool.threads(); ++i)
     works[i] = {context.scratch.take<float>(longest), context.scratch.take<std::int32_t>(longest),
-                context.scratch.take<const std::byte*>(longest / kPageTokens + 1)};
+                context.scratch.take<const std::byte*>(longest / page_entries + 1)};
   for (const BatchSequence& sequence : batch.sequences) {
     const PagePool& pool = sequence.cache->pool();
     context.pool.run(sequence.count, [&](std::int64_t i, int thread) {
       const std::int64_t row = sequence.first + i;
       const Work& work = works[thread];
-      const std::int32_t seen = batch.positions[static_cast<std::size_t>(row)] + 1;
+      const std::int32_t seen = seen_at(batch.positions[static_cast<std::size_t>(row)]);
       std::int32_t* chosen = ids + row * top_k;
       counts[row] = static_cast<std::int32_t>(std::min<std::int64_t>(seen, top_k));
       if (seen <= top_k) {
@@ -105,13 +107,14 @@ Selection Indexer::select(Input& x, Input& low, const Batch& batch, std::int64_t
         return;
       }
       for (std::int64_t h = 0; h < heads; ++h) {
-        rope.rotate(q + (row * heads + h) * width, angles, row);
+        rope.rotate(q + (row * heads + h) * width + rotated_from, angles, row);
         weights[row * heads + h] *= scale;
       }
-      for (std::int64_t p = 0; p * kPageTokens < seen; ++p)
+      for (std::int64_t p = 0; p * page_entries < seen; ++p)
         work.pages[p] = pool.stream(sequence.cache->pages()[static_cast<std::size_t>(p)], layer, stream);
       scores_kernel(pool.layout().type)({q + row * heads * width, weights + row * heads,
-                                         static_cast<int>(heads), width, work.pages, seen, work.scores});
+                                         static_cast<int>(heads), width, work.pages, seen, work.scores,
+                                         page_entries});
       choose(work.scores, seen, top_k, chosen, work.order);
     });
   }

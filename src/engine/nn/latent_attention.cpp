@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "engine/kernels/attend_latent.h"
+#include "engine/nn/attend_gathered.h"
 #include "engine/nn/cache_elements.h"
 
 namespace deepwell {
@@ -13,14 +13,14 @@ namespace {
 // Query rows (tokens times heads) that share one pass over a page.
 constexpr std::int64_t kRowsPerTask = 48;
 
-AttendLatentF16::Fn* attend_kernel(CacheType type) {
+}  // namespace
+
+AttendLatentF16::Fn* attend_latent_kernel(CacheType type) {
   static AttendLatentF16::Fn* const f16 = best_kernel<AttendLatentF16>();
   static AttendLatentBf16::Fn* const bf16 = best_kernel<AttendLatentBf16>();
   static AttendLatentF32::Fn* const f32 = best_kernel<AttendLatentF32>();
   return type == CacheType::kF16 ? f16 : type == CacheType::kBF16 ? bf16 : f32;
 }
-
-}  // namespace
 
 void HeadLinear::apply(const float* x, std::int64_t x_stride, std::int64_t x_head_stride, std::int64_t tokens,
                        float* y, std::int64_t y_stride, std::int64_t y_head_stride, Context& context) const {
@@ -108,8 +108,9 @@ void LatentAttention::attend(const float* q, const Batch& batch, std::int64_t la
     for (std::int64_t p = 0; p < (limit + kPageTokens - 1) / kPageTokens; ++p)
       work.pages[p] = pool.stream(task.sequence->cache->pages()[static_cast<std::size_t>(p)], layer, 0);
     const std::int64_t row = task.sequence->first * heads + task.first;
-    attend_kernel(pool.layout().type)({q + row * width, static_cast<int>(task.count), width, value_width,
-                                       scale, work.limits, work.pages, out + row * value_width, work.scores});
+    attend_latent_kernel(pool.layout().type)({q + row * width, static_cast<int>(task.count), width,
+                                              value_width, scale, work.limits, work.pages,
+                                              out + row * value_width, work.scores});
   });
 }
 
@@ -117,49 +118,24 @@ void LatentAttention::attend_selected(const float* q, const Batch& batch, std::i
                                       const Selection& selection, float* out, Context& context) const {
   const ScratchScope scope(context.scratch);
   const std::int64_t rows = batch.rows();
-  const BatchSequence** of_row = context.scratch.take<const BatchSequence*>(rows);
+  auto* of_row = context.scratch.take<const BatchSequence*>(rows);
   for (const BatchSequence& sequence : batch.sequences)
     std::fill(of_row + sequence.first, of_row + sequence.first + sequence.count, &sequence);
-  // All heads of a token see the same entries. A few tokens are split by heads, to occupy every thread; each
-  // part gathers for itself, which costs little beside the heads' work.
-  const std::int64_t parts =
-      rows >= context.pool.threads() ? 1 : std::min<std::int64_t>(heads, context.pool.threads());
-  const std::int64_t heads_each = (heads + parts - 1) / parts;
   const CacheType type = batch.sequences.front().cache->pool().layout().type;
   const std::int64_t entry_bytes = width * cache_element_bytes(type);
-  const std::int64_t pages = (selection.most + kPageTokens - 1) / kPageTokens;
-  struct Work {
-    float* scores;
-    std::int32_t* limits;
-    std::byte* entries;
-    const std::byte** pages;
-  };
-  auto* works = context.scratch.take<Work>(context.pool.threads());
-  for (int i = 0; i < context.pool.threads(); ++i) {
-    works[i] = {context.scratch.take<float>(attend_scratch_floats(static_cast<int>(heads_each))),
-                context.scratch.take<std::int32_t>(heads_each),
-                context.scratch.take<std::byte>(pages * kPageTokens * entry_bytes),
-                context.scratch.take<const std::byte*>(pages)};
-    for (std::int64_t p = 0; p < pages; ++p)
-      works[i].pages[p] = works[i].entries + p * kPageTokens * entry_bytes;
-  }
-  context.pool.run(rows * parts, [&](std::int64_t task, int thread) {
-    const std::int64_t row = task / parts, head = task % parts * heads_each;
-    const std::int64_t count = std::min(heads_each, heads - head);
-    if (count <= 0) return;
-    const Work& work = works[thread];
+  const auto gather = [&](std::int64_t row, std::byte* to) {
     const SequenceCache& cache = *of_row[row]->cache;
     const std::int32_t* ids = selection.ids + row * selection.most;
     for (std::int32_t i = 0; i < selection.counts[row]; ++i) {
       const std::int32_t page = cache.pages()[static_cast<std::size_t>(ids[i] / kPageTokens)];
-      std::memcpy(work.entries + i * entry_bytes,
+      std::memcpy(to + i * entry_bytes,
                   cache.pool().stream(page, layer, 0) + ids[i] % kPageTokens * entry_bytes,
                   static_cast<std::size_t>(entry_bytes));
     }
-    std::fill(work.limits, work.limits + count, selection.counts[row]);
-    attend_kernel(type)({q + (row * heads + head) * width, static_cast<int>(count), width, value_width, scale,
-                         work.limits, work.pages, out + (row * heads + head) * value_width, work.scores});
-  });
+    return selection.counts[row];
+  };
+  GatheredAttention{heads, width, value_width, scale, nullptr, type}.attend(q, rows, selection.most, gather,
+                                                                            out, context);
 }
 
 }  // namespace deepwell

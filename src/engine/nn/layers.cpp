@@ -43,10 +43,21 @@ void Embedding::lookup(std::span<const std::int32_t> tokens, float* out, Context
   });
 }
 
-void swiglu(const float* gate, const float* up, std::int64_t rows, std::int64_t n, float* y,
+void limit_gated(float* gate, float* up, float limit, std::int64_t n) {
+  if (!(limit > 0)) return;
+  for (std::int64_t i = 0; i < n; ++i) {
+    gate[i] = std::min(gate[i], limit);
+    up[i] = std::clamp(up[i], -limit, limit);
+  }
+}
+
+void swiglu(float* gate, float* up, float limit, std::int64_t rows, std::int64_t n, float* y,
             Context& context) {
   static SwiGlu::Fn* const kernel = best_kernel<SwiGlu>();
-  for_rows(rows, n, context, [&](std::int64_t row) { kernel(gate + row * n, up + row * n, n, y + row * n); });
+  for_rows(rows, n, context, [&](std::int64_t row) {
+    limit_gated(gate + row * n, up + row * n, limit, n);
+    kernel(gate + row * n, up + row * n, n, y + row * n);
+  });
 }
 
 void add(float* x, const float* y, std::int64_t n, Context& context) {

@@ -33,9 +33,12 @@ class Embedding {
   std::int64_t width_ = 0;
 };
 
-/// y = silu(gate) * up, all (rows, n); y may be gate.
-void swiglu(const float* gate, const float* up, std::int64_t rows, std::int64_t n, float* y,
+/// y = silu(gate) * up, all (rows, n); y may be gate. A positive limit first keeps gate below it, and up
+/// within plus and minus it.
+void swiglu(float* gate, float* up, float limit, std::int64_t rows, std::int64_t n, float* y,
             Context& context);
+/// The limit's part of the above, of n elements.
+void limit_gated(float* gate, float* up, float limit, std::int64_t n);
 /// x += y, n elements.
 void add(float* x, const float* y, std::int64_t n, Context& context);
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/nn/rope.h"
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "engine/kernels/elementwise.h"
 
@@ -26,6 +28,12 @@ Rope::Table Rope::table(std::span<const std::int32_t> positions, Context& contex
   else
     context.pool.run(static_cast<std::int64_t>(positions.size()), row);
   return {cosine, sine};
+}
+
+Rope::Table Rope::inverse(const Table& table, std::int64_t tokens, std::int64_t pairs, Context& context) {
+  float* sine = context.scratch.take<float>(tokens * pairs);
+  std::transform(table.sine, table.sine + tokens * pairs, sine, std::negate<>());
+  return {table.cosine, sine};
 }
 
 void Rope::rotate(float* head, const Table& table, std::int64_t token) const {

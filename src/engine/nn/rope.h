@@ -28,6 +28,8 @@ class Rope {
     const float* sine;
   };
   Table table(std::span<const std::int32_t> positions, Context& context) const;
+  /// The table that turns back what `table` turned.
+  static Table inverse(const Table& table, std::int64_t tokens, std::int64_t pairs, Context& context);
   /// Rotates the first 2*pairs elements of a head in place.
   void rotate(float* head, const Table& table, std::int64_t token) const;
 

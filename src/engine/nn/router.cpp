@@ -31,19 +31,28 @@ float group_rank(const float* choice, std::int64_t count, Router::Score score) {
 
 }  // namespace
 
-void Router::route(float* logits, std::int32_t* ids, float* weights) const {
-  DW_CHECK(experts <= kMostExperts && used <= experts && groups >= 1);
-  if (score == Score::kSoftmax) {
-    const float peak = logits[best_of(logits, experts)];
-    double total = 0;
-    for (std::int64_t i = 0; i < experts; ++i) total += double{logits[i] = std::exp(logits[i] - peak)};
-    for (std::int64_t i = 0; i < experts; ++i) logits[i] = static_cast<float>(double{logits[i]} / total);
-  } else {
-    for (std::int64_t i = 0; i < experts; ++i) logits[i] = 1.0F / (1.0F + std::exp(-logits[i]));
+void Router::score_all(float* logits) const {
+  switch (score) {
+    case Score::kSoftmax: {
+      const float peak = logits[best_of(logits, experts)];
+      double total = 0;
+      for (std::int64_t i = 0; i < experts; ++i) total += double{logits[i] = std::exp(logits[i] - peak)};
+      for (std::int64_t i = 0; i < experts; ++i) logits[i] = static_cast<float>(double{logits[i]} / total);
+      return;
+    }
+    case Score::kSigmoid:
+      for (std::int64_t i = 0; i < experts; ++i) logits[i] = 1.0F / (1.0F + std::exp(-logits[i]));
+      return;
+    case Score::kSqrtSoftplus:
+      for (std::int64_t i = 0; i < experts; ++i)
+        logits[i] = std::sqrt(logits[i] > 20 ? logits[i] : std::log1p(std::exp(logits[i])));
   }
+}
+
+void Router::choose(const float* scores, std::int32_t* ids) const {
   float choice[kMostExperts];
   for (std::int64_t i = 0; i < experts; ++i)
-    choice[i] = logits[i] + (bias.empty() ? 0.0F : bias[static_cast<std::size_t>(i)]);
+    choice[i] = scores[i] + (bias.empty() ? 0.0F : bias[static_cast<std::size_t>(i)]);
   if (groups > 1 && groups_used < groups) {
     const std::int64_t size = experts / groups;
     float ranks[kMostExperts];
@@ -57,14 +66,24 @@ void Router::route(float* logits, std::int32_t* ids, float* weights) const {
     for (std::int64_t i = 0; i < experts; ++i)
       if (!kept[i / size]) choice[i] = -INFINITY;
   }
-  double total = 1e-20;
   for (std::int64_t n = 0; n < used; ++n) {
     const std::int64_t expert = best_of(choice, experts);
     ids[n] = static_cast<std::int32_t>(expert);
-    weights[n] = logits[expert];
-    total += double{weights[n]};
     choice[expert] = -INFINITY;
   }
+}
+
+void Router::route(float* logits, std::int32_t token, std::int32_t* ids, float* weights) const {
+  DW_CHECK(experts <= kMostExperts && used <= experts && groups >= 1);
+  score_all(logits);
+  if (table.empty()) {
+    choose(logits, ids);
+  } else {
+    DW_CHECK(token >= 0 && (token + 1) * used <= static_cast<std::int64_t>(table.size()));
+    std::copy_n(table.begin() + token * used, used, ids);
+  }
+  double total = 1e-20;
+  for (std::int64_t n = 0; n < used; ++n) total += double{weights[n] = logits[ids[n]]};
   for (std::int64_t n = 0; n < used; ++n)
     weights[n] =
         static_cast<float>((normalize ? double{weights[n]} / total : double{weights[n]}) * double{scale});

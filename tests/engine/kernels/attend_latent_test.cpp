@@ -39,12 +39,33 @@ void every_variant(std::size_t element_bytes, void (*put)(float, std::byte*)) {
         std::vector<float> scratch(static_cast<std::size_t>(attend_scratch_floats(rows)));
         AttendLatentArgs args{q.data(),      rows,         width,       value,         0.1F,
                               limits.data(), pages.data(), want.data(), scratch.data()};
-        best_kernel<Op>(Isa::kScalar)(args);
-        args.out = got.data();
-        reinterpret_cast<typename Op::Fn*>(kernel.fn)(args);
-        for (std::size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 4e-5F) << i;
+        std::vector<float> sinks;  // below, among and far above the scores
+        for (int r = 0; r < rows; ++r) sinks.push_back(static_cast<float>(r % 3) * 20 - 20);
+        for (const float* given :
+             {static_cast<const float*>(nullptr), static_cast<const float*>(sinks.data())}) {
+          args.sinks = given;
+          args.out = want.data();
+          best_kernel<Op>(Isa::kScalar)(args);
+          args.out = got.data();
+          reinterpret_cast<typename Op::Fn*>(kernel.fn)(args);
+          for (std::size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 4e-5F) << i;
+        }
       }
     }
+  }
+}
+
+// Two entries of equal score and a sink of that score: a third goes to each, and one is lost.
+TEST(AttendLatent, ASinkTakesItsShare) {
+  std::vector<float> entries(kPageTokens * 16, 0.0F), q(16, 0.0F), out(16), scratch(attend_scratch_floats(1));
+  for (std::size_t i = 0; i < 16; ++i) entries[i] = 3, entries[16 + i] = 6;
+  const std::byte* page = reinterpret_cast<const std::byte*>(entries.data());
+  const std::int32_t limit = 2;
+  const float sink = 0;
+  for (const Kernel& kernel : usable_kernels(AttendLatentF32::kName, cpu_isa())) {
+    reinterpret_cast<AttendLatentF32::Fn*>(kernel.fn)(
+        {q.data(), 1, 16, 16, 1.0F, &limit, &page, out.data(), scratch.data(), &sink});
+    for (const float value : out) EXPECT_NEAR(value, 3.0F, 1e-5F) << isa_name(kernel.isa);
   }
 }
 

@@ -20,17 +20,19 @@ void every_variant(std::size_t element_bytes, void (*put)(float, std::byte*)) {
       for (const int heads : {1, 3, 4, 9, 64}) {
         SCOPED_TRACE(testing::Message()
                      << Op::kName << " " << isa_name(kernel.isa) << " " << width << " x " << heads);
-        constexpr int kPages = 2;
+        const int page_entries = heads == 4 ? 16 : kPageTokens;
         constexpr std::int32_t kCount = kPageTokens + 13;
-        const auto keys = random_floats(kPages * width * kPageTokens, 1);
+        const int pages_used = kCount / page_entries + 1;
+        const auto keys = random_floats(pages_used * width * page_entries, 1);
         std::vector<std::byte> bytes(keys.size() * element_bytes);
         for (std::size_t i = 0; i < keys.size(); ++i) put(keys[i], bytes.data() + i * element_bytes);
         std::vector<const std::byte*> pages;
-        for (int p = 0; p < kPages; ++p)
-          pages.push_back(bytes.data() + static_cast<std::size_t>(p * width * kPageTokens) * element_bytes);
+        for (int p = 0; p < pages_used; ++p)
+          pages.push_back(bytes.data() + static_cast<std::size_t>(p * width * page_entries) * element_bytes);
         const auto q = random_floats(heads * width, 2), weights = random_floats(heads, 3);
         std::vector<float> want(kCount), got(kCount, NAN);
-        IndexScoresArgs args{q.data(), weights.data(), heads, width, pages.data(), kCount, want.data()};
+        IndexScoresArgs args{q.data(),     weights.data(), heads,       width,
+                             pages.data(), kCount,         want.data(), page_entries};
         best_kernel<Op>(Isa::kScalar)(args);
         args.out = got.data();
         reinterpret_cast<typename Op::Fn*>(kernel.fn)(args);

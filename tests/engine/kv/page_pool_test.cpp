@@ -45,15 +45,15 @@ TEST(CacheLayout, AnEntryOfMoreTokensThanAPageHasAPlaceInEveryPage) {
 
 TEST(SequenceCache, HasARollingStateOfItsOwnThatMovesWithIt) {
   CacheLayout layout = layout_of(CacheType::kF16);
-  EXPECT_EQ(layout.add_rolling(40), 0);
-  EXPECT_EQ(layout.add_rolling(100), 64);
-  EXPECT_EQ(layout.rolling_bytes, 192);
+  layout.rolling = {{}, {{"ring", 40}, {"block", 100}}};
+  EXPECT_EQ(layout.rolling_bytes(), 192);
   const auto pool = std::move(PagePool::make(layout, 2)).value();
   SequenceCache one(*pool), other(*pool);
   ASSERT_EQ(one.rolling().size(), 192U);
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(one.rolling().data()) % 64, 0U);
   std::memset(one.rolling().data(), 1, 192);
   std::memset(other.rolling().data(), 2, 192);
+  EXPECT_EQ(one.rolling(1, 1), one.rolling().data() + 64);
   const SequenceCache moved(std::move(one));
   EXPECT_EQ(moved.rolling()[191], std::byte{1});
   EXPECT_EQ(other.rolling()[0], std::byte{2});

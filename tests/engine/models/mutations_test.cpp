@@ -139,6 +139,7 @@ TEST(ModelMutations, NanInAnyTensorOfAGoldenModelGivesNothingWorse) {
     const auto file = open_gguf(path);
     for (const FileTensor& tensor : (*file)->tensors()) {
       if (tensor.name.starts_with("golden.") || tensor.name == "rope_freqs.weight") continue;
+      if (tensor.type == TypeId::kI32) continue;  // no NaN among integers
       SCOPED_TRACE(path + " " + tensor.name);
       const std::size_t at =
           whole.find(std::string(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size()));

@@ -56,11 +56,17 @@ TEST_P(LayersTest, EmbeddingReadsTheRowsOfItsTokens) {
 
 TEST_P(LayersTest, SwigluInPlaceAndAdd) {
   const auto gate = random_floats(rows() * kWidth, 4), up = random_floats(rows() * kWidth, 5);
-  auto y = gate;
-  swiglu(y.data(), up.data(), rows(), kWidth, y.data(), context_);
-  for (std::size_t i = 0; i < y.size(); ++i) {
-    const double want = double{gate[i]} / (1 + std::exp(-double{gate[i]})) * double{up[i]};
-    ASSERT_NEAR(y[i], want, 1e-6 * std::fabs(want) + 1e-37);
+  std::vector<float> y;
+  for (const float limit : {0.5F, 0.0F}) {  // 0: none
+    y = gate;
+    auto linear = up;
+    swiglu(y.data(), linear.data(), limit, rows(), kWidth, y.data(), context_);
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      const double g = limit > 0 ? std::min(gate[i], limit) : gate[i];
+      const double u = limit > 0 ? std::clamp(up[i], -limit, limit) : up[i];
+      const double want = g / (1 + std::exp(-g)) * u;
+      ASSERT_NEAR(y[i], want, 1e-6 * std::fabs(want) + 1e-37);
+    }
   }
   const auto before = y;
   add(y.data(), up.data(), rows() * kWidth, context_);

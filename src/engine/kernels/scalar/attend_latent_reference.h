@@ -16,7 +16,7 @@ void attend_latent_reference(const AttendLatentArgs& a, Read read) {
   for (int r = 0; r < a.rows; ++r) {
     const std::int32_t seen = a.limits[r];
     weights.assign(static_cast<std::size_t>(seen), 0.0);
-    double highest = -INFINITY, total = 0;
+    double highest = a.sinks == nullptr ? -INFINITY : double{a.sinks[r]}, total = 0;
     for (std::int32_t t = 0; t < seen; ++t) {
       double score = 0;
       for (std::int64_t d = 0; d < a.width; ++d)
@@ -25,6 +25,7 @@ void attend_latent_reference(const AttendLatentArgs& a, Read read) {
       weights[static_cast<std::size_t>(t)] = score * double{a.scale};
       highest = std::max(highest, weights[static_cast<std::size_t>(t)]);
     }
+    if (a.sinks != nullptr) total = std::exp(double{a.sinks[r]} - highest);
     for (double& weight : weights) total += weight = std::exp(weight - highest);
     for (std::int64_t d = 0; d < a.value_width; ++d) {
       double sum = 0;

@@ -16,7 +16,7 @@ void index_scores_reference(const IndexScoresArgs& a, Read read) {
       double dot = 0;
       for (std::int64_t d = 0; d < a.width; ++d)
         dot += double{a.q[h * a.width + d]} *
-               double{read(a.pages[s / kPageTokens], s % kPageTokens * a.width + d)};
+               double{read(a.pages[s / a.page_entries], s % a.page_entries * a.width + d)};
       score += double{a.weights[h]} * std::max(0.0, dot);
     }
     a.out[s] = static_cast<float>(score);

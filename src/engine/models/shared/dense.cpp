@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <cstring>
 
 #include "engine/kernels/attend.h"
 #include "engine/models/shared/feed_forward_config.h"
@@ -60,8 +59,7 @@ Result<std::unique_ptr<Model>> DenseModel::load(Loader& loader, RopeLayout rope_
                                                 const Router& experts) {
   DW_TRY(const Sizes s, read_sizes(loader));
   DW_TRY(const std::int64_t context, loader.integer("context_length", kMostTokens));
-  const FileTensor* const table = loader.file().find("token_embd.weight");
-  const std::int64_t vocabulary = table == nullptr ? 0 : table->rows();
+  const std::int64_t vocabulary = vocabulary_of(loader);
   DW_TRY(const double epsilon, loader.number("attention.layer_norm_rms_epsilon", 0, 1, 1e-5));
   const auto eps = static_cast<float>(epsilon);
   const std::int64_t rotated = loader.integer_or("rope.dimension_count", s.head_dim);
@@ -92,12 +90,7 @@ Result<std::unique_ptr<Model>> DenseModel::load(Loader& loader, RopeLayout rope_
     }
     model->layers_.push_back(std::move(layer));
   }
-  DW_TRY(model->norm_, loader.rms_norm("output_norm", s.width, eps));
-  if (loader.has("output.weight")) {
-    DW_TRY(model->head_, loader.linear("output", vocabulary, s.width));
-  } else {
-    DW_TRY(model->head_, loader.tied("token_embd", vocabulary, s.width));
-  }
+  DW_TRY(model->head_, OutputHead::load(loader, vocabulary, s.width, eps));
   return std::unique_ptr<Model>(std::move(model));
 }
 
@@ -150,17 +143,10 @@ void DenseModel::forward(const Batch& batch, float* logits, Context& context) co
     const ScratchScope layer_scope(context.scratch);
     float* h = context.scratch.take<float>(rows * width);  // (rows, width)
     layer.ffn_norm.apply(x, rows, h, context);
-    layer.ffn.add_to(h, rows, width, x, context);
+    layer.ffn.add_to(h, batch.tokens, width, x, context);
   }
-  const auto outputs = static_cast<std::int64_t>(batch.output_rows.size());
-  if (outputs == 0) return;
-  float* last = context.scratch.take<float>(outputs * width);  // (outputs, width)
-  for (std::int64_t i = 0; i < outputs; ++i)
-    std::memcpy(last + i * width, x + batch.output_rows[static_cast<std::size_t>(i)] * width,
-                static_cast<std::size_t>(width) * sizeof(float));
-  norm_.apply(last, outputs, last, context);
-  Input input(last, outputs, width, width, context);
-  multiply(input, {{&head_, logits, shape_.vocabulary}}, context);
+  float* const last = pick_output_rows(batch, x, width, context.scratch);
+  head_.apply(last, static_cast<std::int64_t>(batch.output_rows.size()), logits, context);
 }
 
 }  // namespace deepwell

@@ -3,6 +3,7 @@
 
 #include "engine/models/loader.h"
 #include "engine/models/model.h"
+#include "engine/models/shared/output_head.h"
 #include "engine/nn/attention.h"
 #include "engine/nn/feed_forward.h"
 #include "engine/nn/rope.h"
@@ -36,8 +37,7 @@ class DenseModel final : public Model {
   Rope rope_;
   Embedding embedding_;
   std::vector<Layer> layers_;
-  RmsNormLayer norm_;
-  Linear head_;  // (vocabulary, width)
+  OutputHead head_;
 };
 
 }  // namespace deepwell

@@ -10,6 +10,7 @@
 #include "engine/kernels/attend.h"
 #include "engine/kernels/elementwise.h"
 #include "engine/models/shared/feed_forward_config.h"
+#include "engine/models/shared/output_head.h"
 #include "engine/models/shared/rope_config.h"
 #include "engine/nn/indexer.h"
 #include "engine/nn/latent_attention.h"
@@ -30,8 +31,7 @@ struct Sizes {
 Result<Sizes> read_sizes(const Loader& loader) {
   Sizes s{};
   DW_TRY(s.layers, loader.integer("block_count", kMostLayers));
-  s.layers -=
-      std::clamp<std::int64_t>(loader.integer_or("nextn_predict_layers", 0), 0, s.layers - 1);  // drafts only
+  s.layers -= drafting_layers(loader.file());
   DW_TRY(s.width, loader.integer("embedding_length", kMostWidth));
   DW_TRY(s.heads, loader.integer("attention.head_count", kMostHeads));
   DW_TRY(s.latent, loader.integer("attention.kv_lora_rank", kMostWidth));
@@ -60,10 +60,18 @@ Result<Sizes> read_sizes(const Loader& loader) {
   return s;
 }
 
+Indexer indexer_of(const Sizes& s) {
+  Indexer indexer;
+  indexer.heads = s.index_heads;
+  indexer.width = s.index_width;
+  indexer.top_k = s.index_top;
+  return indexer;
+}
+
 CacheLayout layout_of(const Sizes& s, CacheType type) {
   CacheLayout layout;
   std::vector<StreamSpec> streams = LatentAttention{s.heads, s.entry(), s.latent, 1}.streams();
-  if (s.index_top > 0) streams.push_back(Indexer::spec(s.index_width));
+  if (s.index_top > 0) streams.push_back(indexer_of(s).spec());
   layout.layers.assign(static_cast<std::size_t>(s.layers), streams);
   layout.type = type;
   layout.page_tokens = kPageTokens;
@@ -79,7 +87,8 @@ struct Layer {
   RmsNormLayer kv_a_norm;            // (latent)
   HeadLinear k_b, v_b;               // per head (latent, nope), (value, latent)
   Linear out;                        // (width, heads*value)
-  Indexer indexer;                   // V3.2
+  Indexer indexer;                   // V3.2, and its keys
+  IndexKeys index_keys;
   FeedForward ffn;
 };
 
@@ -105,8 +114,7 @@ class LatentModel final : public Model {
   Rope rope_, index_rope_;  // the same angles over neighbours, and over halves
   Embedding embedding_;
   std::vector<Layer> layers_;
-  RmsNormLayer norm_;
-  Linear head_;
+  OutputHead head_;
 };
 
 /// kv_b (heads * (nope + value), latent) as k_b (latent, nope) and v_b (value, latent) for each head.
@@ -128,16 +136,10 @@ Status split_kv_b(Loader& loader, const std::string& tensor, const Sizes& s, Lay
 }
 
 Result<Indexer> load_indexer(Loader& loader, const Sizes& s, const std::string& block) {
-  Indexer indexer;
-  indexer.heads = s.index_heads;
-  indexer.width = s.index_width;
-  indexer.top_k = s.index_top;
+  Indexer indexer = indexer_of(s);
   DW_TRY(const std::int64_t rank, loader.integer("attention.q_lora_rank", kMostWidth));
   DW_TRY(indexer.q_b, loader.linear(block + "indexer.attn_q_b", s.index_heads * s.index_width, rank));
-  DW_TRY(indexer.k, loader.linear(block + "indexer.attn_k", s.index_width, s.width));
   DW_TRY(indexer.weight, loader.linear(block + "indexer.proj", s.index_heads, s.width));
-  DW_TRY(indexer.k_scale, loader.vector(block + "indexer.k_norm.weight", s.index_width));
-  DW_TRY(indexer.k_bias, loader.vector(block + "indexer.k_norm.bias", s.index_width));
   return indexer;
 }
 
@@ -156,6 +158,9 @@ Result<Layer> LatentModel::load_layer(Loader& loader, const Sizes& s, std::int64
   }
   if (s.index_top > 0) {
     DW_TRY(layer.indexer, load_indexer(loader, s, block));
+    DW_TRY(layer.index_keys.k, loader.linear(block + "indexer.attn_k", s.index_width, s.width));
+    DW_TRY(layer.index_keys.k_scale, loader.vector(block + "indexer.k_norm.weight", s.index_width));
+    DW_TRY(layer.index_keys.k_bias, loader.vector(block + "indexer.k_norm.bias", s.index_width));
   }
   DW_TRY(layer.kv_a, loader.linear(block + "attn_kv_a_mqa", s.entry(), s.width));
   DW_TRY(layer.kv_a_norm, loader.rms_norm(block + "attn_kv_a_norm", s.latent, eps));
@@ -175,8 +180,7 @@ Result<Layer> LatentModel::load_layer(Loader& loader, const Sizes& s, std::int64
 Result<std::unique_ptr<Model>> LatentModel::load(Loader& loader) {
   DW_TRY(const Sizes s, read_sizes(loader));
   DW_TRY(const std::int64_t context, loader.integer("context_length", kMostTokens));
-  const FileTensor* const table = loader.file().find("token_embd.weight");
-  const std::int64_t vocabulary = table == nullptr ? 0 : table->rows();
+  const std::int64_t vocabulary = vocabulary_of(loader);
   DW_TRY(const double epsilon, loader.number("attention.layer_norm_rms_epsilon", 0, 1, 1e-6));
   const auto eps = static_cast<float>(epsilon);
   auto model = std::make_unique<LatentModel>();
@@ -188,19 +192,14 @@ Result<std::unique_ptr<Model>> LatentModel::load(Loader& loader) {
   const double magnitude = factor > 1 ? 1 + log_multiplier * std::log(factor) : 1;
   model->attention_ = {s.heads, s.entry(), s.latent,
                        static_cast<float>(magnitude * magnitude / std::sqrt(static_cast<double>(s.query())))};
-  DW_TRY(model->rope_, read_rope(loader, RopeLayout::kPairs, s.rope / 2, /*yarn_magnitude=*/false));
-  DW_TRY(model->index_rope_, read_rope(loader, RopeLayout::kHalves, s.rope / 2, /*yarn_magnitude=*/false));
+  DW_TRY(model->rope_, read_rope(loader, RopeLayout::kPairs, s.rope / 2, {.yarn_magnitude = false}));
+  DW_TRY(model->index_rope_, read_rope(loader, RopeLayout::kHalves, s.rope / 2, {.yarn_magnitude = false}));
   DW_TRY(model->embedding_, loader.embedding("token_embd", vocabulary, s.width));
   for (std::int64_t i = 0; i < s.layers; ++i) {
     DW_TRY(Layer layer, load_layer(loader, s, i, eps));
     model->layers_.push_back(std::move(layer));
   }
-  DW_TRY(model->norm_, loader.rms_norm("output_norm", s.width, eps));
-  if (loader.has("output.weight")) {
-    DW_TRY(model->head_, loader.linear("output", vocabulary, s.width));
-  } else {
-    DW_TRY(model->head_, loader.tied("token_embd", vocabulary, s.width));
-  }
+  DW_TRY(model->head_, OutputHead::load(loader, vocabulary, s.width, eps));
   return std::unique_ptr<Model>(std::move(model));
 }
 
@@ -222,8 +221,10 @@ void LatentModel::attend(const Layer& layer, std::int64_t index, const Batch& ba
     layer.q_a_norm.apply(low, rows, low, context);
     Input low_input(low, rows, rank, rank, context);
     multiply(low_input, {{&layer.q_b, q, heads * query}}, context);
-    if (s.index_top > 0)
+    if (s.index_top > 0) {
+      layer.index_keys.remember(input, batch, index, layer.indexer.stream, index_rope_, angles, context);
       selection = layer.indexer.select(input, low_input, batch, index, index_rope_, angles, context);
+    }
   } else {
     multiply(input, {{&layer.q, q, heads * query}, {&layer.kv_a, kv, entry}}, context);
   }
@@ -265,16 +266,10 @@ void LatentModel::forward(const Batch& batch, float* logits, Context& context) c
     const Layer& layer = layers_[static_cast<std::size_t>(i)];
     attend(layer, i, batch, angles, x, context);
     layer.ffn_norm.apply(x, rows, h, context);
-    layer.ffn.add_to(h, rows, width, x, context);
+    layer.ffn.add_to(h, batch.tokens, width, x, context);
   }
-  const auto outputs = static_cast<std::int64_t>(batch.output_rows.size());
-  if (outputs == 0) return;
-  for (std::int64_t i = 0; i < outputs; ++i)
-    std::memcpy(h + i * width, x + batch.output_rows[static_cast<std::size_t>(i)] * width,
-                static_cast<std::size_t>(width) * sizeof(float));
-  norm_.apply(h, outputs, h, context);
-  Input input(h, outputs, width, width, context);
-  multiply(input, {{&head_, logits, shape_.vocabulary}}, context);
+  float* const last = pick_output_rows(batch, x, width, context.scratch);
+  head_.apply(last, static_cast<std::int64_t>(batch.output_rows.size()), logits, context);
 }
 
 }  // namespace

@@ -44,15 +44,16 @@ std::vector<double> yarn_frequencies(std::int64_t pairs, double base, double fac
   return frequencies;
 }
 
-Result<Rope> read_rope(Loader& loader, RopeLayout layout, std::int64_t pairs, bool yarn_magnitude) {
-  const double base = loader.number_or("rope.freq_base", 10000.0);
+Result<Rope> read_rope(Loader& loader, RopeLayout layout, std::int64_t pairs, const RopeReading& how) {
+  const double base = loader.number_or(how.base, 10000.0);
   const double factor = loader.number_or("rope.scaling.factor", 1.0);
-  const std::string type = loader.file().metadata().text(loader.key("rope.scaling.type")).value_or("linear");
+  const std::string type =
+      how.scaling ? loader.file().metadata().text(loader.key("rope.scaling.type")).value_or("linear")
+                  : "none";
   if (!(base > 1.0) || !(factor > 0.0) || !std::isfinite(base) || !std::isfinite(factor))
-    return Error{ErrorCode::kCorrupt,
-                 fmt::format("{}: rope.freq_base {} or rope.scaling.factor {} makes no sense; the "
-                             "file was made wrongly",
-                             loader.file().path(), base, factor)};
+    return Error{ErrorCode::kCorrupt, fmt::format("{}: {} {} or rope.scaling.factor {} makes no sense; the "
+                                                  "file was made wrongly",
+                                                  loader.file().path(), how.base, base, factor)};
   std::vector<double> frequencies;
   float magnitude = 1;
   if (type == "yarn") {
@@ -62,7 +63,7 @@ Result<Rope> read_rope(Loader& loader, RopeLayout layout, std::int64_t pairs, bo
         yarn_frequencies(pairs, base, factor, original, loader.number_or("rope.scaling.yarn_beta_fast", 32),
                          loader.number_or("rope.scaling.yarn_beta_slow", 1));
     // Whatever attention factor a file states, other engines end at this magnitude; so do we.
-    if (factor > 1 && yarn_magnitude) magnitude = static_cast<float>(0.1 * std::log(factor) + 1);
+    if (factor > 1 && how.yarn_magnitude) magnitude = static_cast<float>(0.1 * std::log(factor) + 1);
   } else if (type == "linear" || type == "none") {
     for (std::int64_t i = 0; i < pairs; ++i)
       frequencies.push_back(std::pow(base, -static_cast<double>(i) / static_cast<double>(pairs)) /

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include "engine/nn/latent_attention.h"
+
+namespace deepwell {
+
+/// Attention of DeepSeek V4: all heads read the same vectors, which are keys and values; those of the last
+/// `window` tokens and, where a layer compresses, entries that stand for many tokens each. Every head has a
+/// sink: a score that takes its share of the softmax and gives nothing.
+///
+/// The window is a ring in the layer's rolling state `rolling`: the vector of position p at p % window.
+struct WindowAttention {
+  std::int64_t heads = 0, width = 0, window = 0, rolling = 0;
+  float scale = 1;
+  std::vector<float> sinks;  // (heads)
+
+  /// A layer's compressed entries: a stream with one for every `tokens_per_entry` tokens, of which a row sees
+  /// those complete at its position, or the selected ones of them.
+  struct Entries {
+    std::int64_t stream = 0;
+    int tokens_per_entry = 0;  // 0: the layer has none
+    Selection selection;
+  };
+
+  RollingSpec rolling_spec(CacheType type) const {
+    return {"window", window * width * cache_element_bytes(type)};
+  }
+  /// q (rows, heads, width), vectors (rows, width) of the same rows, out (rows, heads, width). The vectors go
+  /// into the window.
+  void attend(const float* q, const float* vectors, const Batch& batch, std::int64_t layer,
+              const Entries& entries, float* out, Context& context) const;
+};
+
+}  // namespace deepwell
