@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Goal: collapse() and merge() are the published formulas: weights of the streams, a mixing matrix whose rows
-// and columns are divided by their sums in turn, its first index the stream that is read. Method: against double, for one row and
-// many.
+// and columns are divided by their sums in turn, its first index the stream that is read. Method: against
+// double, for one row and many.
 #include "engine/nn/hyper_connection.h"
 
 #include <gtest/gtest.h>
