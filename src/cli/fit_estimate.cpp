@@ -45,6 +45,22 @@ bool is_routed(const FileTensor& tensor) { return tensor.name.find("_exps.") != 
 /// Older files of latent attention hold keys and values in one matrix; it is rearranged at load, as floats.
 bool is_expanded(const FileTensor& tensor) { return tensor.name.ends_with(".attn_kv_b.weight"); }
 
+/// Latent attention keeps the matrix that expands keys for prompts as floats beside the one it has from the
+/// file.
+std::int64_t turned_bytes(const ModelFile& file, const FileTensor& tensor) {
+  const std::string attention = file.architecture() + ".attention.";
+  if (file.metadata().has(attention + "indexer.top_k")) return 0;  // entries are gathered, not expanded
+  const std::int64_t bytes = times(times(tensor.rows(), tensor.row_length()), 4);
+  if (tensor.name.ends_with(".attn_k_b.weight")) return bytes;
+  if (!is_expanded(tensor)) return 0;
+  const auto value = file.metadata().integer(attention + "value_length").value_or(0);
+  const auto key = file.metadata().integer(attention + "key_length").value_or(0) -
+                   file.metadata().integer(file.architecture() + ".rope.dimension_count").value_or(0);
+  return key <= 0 || value < 0 ? 0
+                               : whole(static_cast<double>(bytes) * static_cast<double>(key) /
+                                       static_cast<double>(key + value));
+}
+
 /// Not what comes beside the model: layers past the last (prediction of further tokens), and the matrix above
 /// where the file has its two parts too.
 bool is_loaded(const ModelFile& file, const FileTensor& tensor) {
@@ -88,6 +104,9 @@ void count_weights(const ModelFile& file, FitNeeds& needs) {
       needs.expanded_bytes = plus(needs.expanded_bytes, packed_bytes(tensor));
     else
       needs.matrix_weights += weights;
+    const std::int64_t turned = turned_bytes(file, tensor);
+    needs.expanded_bytes = plus(needs.expanded_bytes, turned);
+    needs.packed_bytes = plus(needs.packed_bytes, turned);
     if (tensor.name == "token_embd.weight") {
       needs.table_bytes = static_cast<std::int64_t>(tensor.bytes.size());
       if (!tied) continue;

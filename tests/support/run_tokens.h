@@ -23,6 +23,7 @@ struct Rows {
   const std::vector<std::int32_t>* tokens;
   std::int64_t done, count;
   SequenceCache* cache;
+  bool prompt = false;
 };
 
 /// Logits of every row of all sequences, one forward pass: (rows, vocabulary).
@@ -30,7 +31,7 @@ inline std::vector<float> forward(Runner& runner, const std::vector<Rows>& parts
   std::vector<std::int32_t> tokens, positions, outputs;
   std::vector<BatchSequence> sequences;
   for (const Rows& part : parts) {
-    sequences.push_back({static_cast<std::int64_t>(tokens.size()), part.count, part.cache});
+    sequences.push_back({static_cast<std::int64_t>(tokens.size()), part.count, part.cache, part.prompt});
     part.cache->grow(part.done + part.count);
     for (std::int64_t i = 0; i < part.count; ++i) {
       tokens.push_back((*part.tokens)[static_cast<std::size_t>(part.done + i)]);
@@ -45,12 +46,12 @@ inline std::vector<float> forward(Runner& runner, const std::vector<Rows>& parts
 
 /// Logits of every token of one sequence, computed in chunks.
 inline std::vector<float> run_tokens(Runner& runner, const std::vector<std::int32_t>& tokens,
-                                     std::int64_t chunk) {
+                                     std::int64_t chunk, bool prompt = false) {
   SequenceCache cache(runner.cache());
   std::vector<float> all;
   const auto size = static_cast<std::int64_t>(tokens.size());
   for (std::int64_t done = 0; done < size; done += chunk) {
-    const auto part = forward(runner, {{&tokens, done, std::min(chunk, size - done), &cache}});
+    const auto part = forward(runner, {{&tokens, done, std::min(chunk, size - done), &cache, prompt}});
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;

@@ -49,7 +49,7 @@ class Feeder {
   }
 
   /// `count` more tokens of sequences [first, last) in one pass.
-  void feed(std::size_t first, std::size_t last, std::int64_t count) {
+  void feed(std::size_t first, std::size_t last, std::int64_t count, bool prompt) {
     tokens_.clear();
     positions_.clear();
     rows_.clear();
@@ -57,7 +57,7 @@ class Feeder {
     const std::int64_t vocabulary = runner_.model().shape().vocabulary;
     for (std::size_t s = first; s < last; ++s) {
       caches_[s].grow(done_[s] + count);
-      sequences_.push_back({static_cast<std::int64_t>(tokens_.size()), count, &caches_[s]});
+      sequences_.push_back({static_cast<std::int64_t>(tokens_.size()), count, &caches_[s], prompt});
       for (std::int64_t i = 0; i < count; ++i) {
         tokens_.push_back(static_cast<std::int32_t>(
             (done_[s] * 7919 + static_cast<std::int64_t>(s) * 104729 + 17) % vocabulary));
@@ -71,10 +71,10 @@ class Feeder {
 
   void feed_prompt(std::int64_t tokens, std::int64_t chunk) {
     for (std::size_t s = 0; s < caches_.size(); ++s)
-      for (std::int64_t left = tokens; left > 0; left -= chunk) feed(s, s + 1, std::min(left, chunk));
+      for (std::int64_t left = tokens; left > 0; left -= chunk) feed(s, s + 1, std::min(left, chunk), true);
   }
   void generate(std::int64_t tokens) {
-    for (std::int64_t i = 0; i < tokens; ++i) feed(0, caches_.size(), 1);
+    for (std::int64_t i = 0; i < tokens; ++i) feed(0, caches_.size(), 1, false);
   }
 
  private:

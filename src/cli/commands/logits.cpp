@@ -113,7 +113,7 @@ Status print_logits(const Flags& flags) {
     const std::size_t count = std::min(tokens.size() - first, static_cast<std::size_t>(flags.chunk));
     rows.assign(positions.begin(), positions.begin() + static_cast<std::ptrdiff_t>(count));
     logits.resize(count * vocabulary);
-    const BatchSequence sequence{0, static_cast<std::int64_t>(count), &cache};
+    const BatchSequence sequence{0, static_cast<std::int64_t>(count), &cache, /*prompt=*/true};
     runner->forward({std::span(tokens).subspan(first, count), std::span(positions).subspan(first, count),
                      std::span(&sequence, 1), rows},
                     logits.data());

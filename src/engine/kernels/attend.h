@@ -14,8 +14,9 @@ inline constexpr int kPageTokens = 64;
 /// Softmax attention of some query rows over one key/value head of one sequence, page by page (online
 /// softmax, so no row of scores is ever whole).
 ///
-/// Shapes    q, out (rows, head_dim) with row strides; key page (head_dim, kPageTokens), value page
-///           (kPageTokens, head_dim), of halves, bfloats or floats.
+/// Shapes    q (rows, head_dim), out (rows, value_dim) with row strides; key page (head_dim, kPageTokens),
+/// value
+///           page (kPageTokens, value_dim), of halves, bfloats or floats.
 /// Requires  1 <= limits[r]: how many entries row r sees, counted from the first; pages cover the largest;
 ///           entries below the largest limit are finite.
 /// Accuracy  |out - exact| <= 1e-5 * max |v| over the seen entries, for scores within +-80 of each other.
@@ -24,7 +25,7 @@ struct AttendArgs {
   const float* q;
   std::int64_t q_stride;
   int rows;
-  std::int64_t head_dim;
+  std::int64_t head_dim, value_dim;
   float scale;                        ///< of the scores
   const std::int32_t* limits;         ///< (rows)
   const std::byte* const* key_pages;  ///< one pointer per page

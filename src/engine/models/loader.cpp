@@ -177,7 +177,7 @@ PackedMatrix Loader::pack_floats(const std::vector<float>& values, std::int64_t 
 
 void Loader::count_progress(const FileTensor& tensor) {
   bytes_done_ += static_cast<double>(tensor.bytes.size());
-  if (progress_) progress_(bytes_done_ / bytes_total_);
+  if (progress_) progress_(std::min(1.0, bytes_done_ / bytes_total_));  // some tensors are read twice
 }
 
 Result<std::vector<float>> Loader::vector(const std::string& tensor, std::int64_t n) {

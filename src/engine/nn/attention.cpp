@@ -129,6 +129,7 @@ void Attention::attend(const float* q, const Batch& batch, std::int64_t layer, f
                           head_dim,
                           static_cast<int>(task.count * group),
                           head_dim,
+                          head_dim,
                           scale,
                           work.limits,
                           work.keys,

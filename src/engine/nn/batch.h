@@ -12,6 +12,9 @@ namespace deepwell {
 struct BatchSequence {
   std::int64_t first, count;
   const SequenceCache* cache;
+  /// Tokens that were given, not drawn. A model may compute these in another way, better for many at once;
+  /// which way it is then depends on nothing else, so that chunks and neighbours change no bit.
+  bool prompt = false;
 };
 
 /// What one forward pass computes: prompt chunks and single tokens of many sequences side by side.

@@ -2,6 +2,7 @@
 #include "engine/nn/cache_elements.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/half.h"
 #include "engine/kernels/elementwise.h"
@@ -27,6 +28,16 @@ void put_cache_elements(CacheType type, const float* x, std::int64_t n, std::byt
     to_halves(x + i, count, halves);
     for (std::int64_t j = 0; j < count; ++j) out[(i + j) * stride] = halves[j];
   }
+}
+
+void get_cache_elements(CacheType type, const std::byte* from, std::int64_t n, float* x) {
+  if (type == CacheType::kF32) {
+    std::memcpy(x, from, static_cast<std::size_t>(n) * sizeof(float));
+    return;
+  }
+  const auto* elements = reinterpret_cast<const std::uint16_t*>(from);
+  for (std::int64_t i = 0; i < n; ++i)
+    x[i] = type == CacheType::kF16 ? half_to_float(elements[i]) : bfloat_to_float(elements[i]);
 }
 
 }  // namespace deepwell

@@ -17,6 +17,7 @@ class HeadLinear {
   std::int64_t heads() const { return product_.weights().slabs(); }
   std::int64_t rows() const { return product_.weights().rows(); }
   std::int64_t k() const { return product_.weights().k(); }
+  const PackedProduct& product() const { return product_; }
   /// x_h of token t at x + t * x_stride + h * x_head_stride; y likewise.
   void apply(const float* x, std::int64_t x_stride, std::int64_t x_head_stride, std::int64_t tokens, float* y,
              std::int64_t y_stride, std::int64_t y_head_stride, Context& context) const;

@@ -235,7 +235,7 @@ bool Scheduler::step() {
       drawing.push_back(sequence.get());
     }
     sequence->cache.grow(sequence->done + count);
-    batch_sequences_.push_back({first, count, &sequence->cache});
+    batch_sequences_.push_back({first, count, &sequence->cache, prefill});
     sequence->done += count;
     if (prefill) sequence->sink->on_progress(sequence->done, sequence->prompt_tokens());
   }

@@ -73,9 +73,12 @@ class GoldenModelTest : public testing::TestWithParam<std::string> {
 TEST_P(GoldenModelTest, ExactLogitsAreTheReferencesInChunksOfAnySize) {
   const auto model = runner(CacheType::kF32, true);
   ASSERT_NE(model, nullptr);
-  for (const std::int64_t chunk : {size(), std::int64_t{1}, std::int64_t{7}, std::int64_t{33}}) {
-    const double most = farthest(run_tokens(*model, tokens_, chunk));
-    EXPECT_LE(most, 1e-4) << "chunks of " << chunk;  // logits reach about 4
+  for (const bool prompt : {false, true}) {
+    for (const std::int64_t chunk : {size(), std::int64_t{1}, std::int64_t{7}, std::int64_t{33}}) {
+      const double most = farthest(run_tokens(*model, tokens_, chunk, prompt));
+      EXPECT_LE(most, 1e-4) << (prompt ? "prompt" : "drawn") << ", chunks of "
+                            << chunk;  // logits reach about 4
+    }
   }
 }
 
@@ -92,6 +95,14 @@ TEST_P(GoldenModelTest, AHalfSizeCacheStaysNear) {
   EXPECT_LE(farthest(bf16), 0.15);
 }
 
+TEST_P(GoldenModelTest, APromptIsTheSameBitsInChunksOfAnySize) {
+  const auto model = runner(CacheType::kF16, false);
+  ASSERT_NE(model, nullptr);
+  const auto whole = run_tokens(*model, tokens_, size(), true);
+  for (const std::int64_t chunk : {1, 7, 64})
+    EXPECT_EQ(run_tokens(*model, tokens_, chunk, true), whole) << chunk;
+}
+
 // Prompts and single tokens of several sequences in one batch: the same bits as each alone.
 TEST_P(GoldenModelTest, SequencesOfABatchAreTheSameBitsAsAlone) {
   for (const bool exact : {true, false}) {
@@ -104,6 +115,7 @@ TEST_P(GoldenModelTest, SequencesOfABatchAreTheSameBitsAsAlone) {
     std::vector<SequenceCache> caches;
     for (int i = 0; i < 3; ++i) caches.emplace_back(model->cache());
     std::int64_t done[3] = {};
+    const bool prompt[] = {false, true, true};
     // Each goes its own pace: one token, up to 7, up to 20 at a time.
     for (const std::int64_t pace[] = {1, 7, 20}; done[2] < size() || done[1] < 41 || done[0] < 5;) {
       std::vector<Rows> parts;
@@ -111,7 +123,7 @@ TEST_P(GoldenModelTest, SequencesOfABatchAreTheSameBitsAsAlone) {
       for (std::size_t i = 0; i < 3; ++i) {
         const std::int64_t count = std::min(pace[i], static_cast<std::int64_t>(all[i]->size()) - done[i]);
         if (count == 0) continue;
-        parts.push_back({all[i], done[i], count, &caches[i]});
+        parts.push_back({all[i], done[i], count, &caches[i], prompt[i]});
         owners.push_back(i);
         done[i] += count;
       }
@@ -126,7 +138,7 @@ TEST_P(GoldenModelTest, SequencesOfABatchAreTheSameBitsAsAlone) {
       }
     }
     for (std::size_t i = 0; i < 3; ++i)
-      EXPECT_EQ(together[i], run_tokens(*model, *all[i], 1))
+      EXPECT_EQ(together[i], run_tokens(*model, *all[i], 1, prompt[i]))
           << "sequence " << i << (exact ? ", exact" : ", fast");
   }
 }

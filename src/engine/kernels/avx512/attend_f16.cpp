@@ -19,7 +19,7 @@ struct Entry {
   static Vec load(const Element* from) { return Vec::load_half(from); }
 };
 void run(const AttendArgs& args) {
-  if (args.head_dim % Vec::kLanes == 0)
+  if (args.value_dim % Vec::kLanes == 0)
     attend<Entry>(args);
   else  // no released model has such a width; tiny test models do
     reinterpret_cast<AttendF16::Fn*>(kernel_scalar_attend_f16().fn)(args);

@@ -26,11 +26,11 @@ void attend_reference(const AttendArgs& a, Read read) {
       highest = std::max(highest, weights[static_cast<std::size_t>(t)]);
     }
     for (double& weight : weights) total += weight = std::exp(weight - highest);
-    for (std::int64_t d = 0; d < a.head_dim; ++d) {
+    for (std::int64_t d = 0; d < a.value_dim; ++d) {
       double sum = 0;
       for (std::int32_t t = 0; t < seen; ++t)
         sum += weights[static_cast<std::size_t>(t)] *
-               double{read(a.value_pages[t / kPageTokens], t % kPageTokens * a.head_dim + d)};
+               double{read(a.value_pages[t / kPageTokens], t % kPageTokens * a.value_dim + d)};
       a.out[r * a.out_stride + d] = static_cast<float>(sum / total);
     }
   }

@@ -12,6 +12,7 @@
 #include "engine/models/shared/feed_forward_config.h"
 #include "engine/models/shared/output_head.h"
 #include "engine/models/shared/rope_config.h"
+#include "engine/nn/expanded_attention.h"
 #include "engine/nn/indexer.h"
 #include "engine/nn/latent_attention.h"
 
@@ -86,6 +87,7 @@ struct Layer {
   Linear kv_a;                       // (latent + rope, width)
   RmsNormLayer kv_a_norm;            // (latent)
   HeadLinear k_b, v_b;               // per head (latent, nope), (value, latent)
+  HeadLinear expand_k;               // per head (nope, latent): k_b across
   Linear out;                        // (width, heads*value)
   Indexer indexer;                   // V3.2, and its keys
   IndexKeys index_keys;
@@ -107,29 +109,43 @@ class LatentModel final : public Model {
   static Result<Layer> load_layer(Loader& loader, const Sizes& s, std::int64_t index, float eps);
   void attend(const Layer& layer, std::int64_t index, const Batch& batch, const Rope::Table& angles, float* x,
               Context& context) const;
+  void attend_absorbed(const Layer& layer, std::int64_t index, const Batch& batch, const Selection& selection,
+                       const float* q, float* values, Context& context) const;
 
   ModelShape shape_;
   Sizes sizes_{};
   LatentAttention attention_{};
+  ExpandedAttention expanded_{};
   Rope rope_, index_rope_;  // the same angles over neighbours, and over halves
   Embedding embedding_;
   std::vector<Layer> layers_;
   OutputHead head_;
 };
 
+/// For each head, (rows, columns) as (columns, rows).
+std::vector<float> across(const std::vector<float>& values, std::int64_t heads, std::int64_t rows,
+                          std::int64_t columns) {
+  std::vector<float> turned(values.size());
+  for (std::int64_t h = 0; h < heads; ++h)
+    for (std::int64_t r = 0; r < rows; ++r)
+      for (std::int64_t c = 0; c < columns; ++c)
+        turned[static_cast<std::size_t>((h * columns + c) * rows + r)] =
+            values[static_cast<std::size_t>((h * rows + r) * columns + c)];
+  return turned;
+}
+
 /// kv_b (heads * (nope + value), latent) as k_b (latent, nope) and v_b (value, latent) for each head.
 Status split_kv_b(Loader& loader, const std::string& tensor, const Sizes& s, Layer& layer) {
   DW_TRY(const std::vector<float> whole, loader.floats(tensor, s.heads * (s.nope + s.value), s.latent));
-  std::vector<float> k(static_cast<std::size_t>(s.heads * s.latent * s.nope));
+  std::vector<float> k(static_cast<std::size_t>(s.heads * s.nope * s.latent));
   std::vector<float> v(static_cast<std::size_t>(s.heads * s.value * s.latent));
   for (std::int64_t h = 0; h < s.heads; ++h) {
     const float* from = whole.data() + h * (s.nope + s.value) * s.latent;
-    for (std::int64_t n = 0; n < s.nope; ++n)
-      for (std::int64_t l = 0; l < s.latent; ++l)
-        k[static_cast<std::size_t>((h * s.latent + l) * s.nope + n)] = from[n * s.latent + l];
-    std::memcpy(v.data() + h * s.value * s.latent, from + s.nope * s.latent,
-                static_cast<std::size_t>(s.value * s.latent) * sizeof(float));
+    std::copy_n(from, s.nope * s.latent, k.data() + h * s.nope * s.latent);
+    std::copy_n(from + s.nope * s.latent, s.value * s.latent, v.data() + h * s.value * s.latent);
   }
+  layer.expand_k = HeadLinear(loader.pack_floats(k, s.heads, s.nope, s.latent));
+  k = across(k, s.heads, s.nope, s.latent);
   layer.k_b = HeadLinear(loader.pack_floats(k, s.heads, s.latent, s.nope));
   layer.v_b = HeadLinear(loader.pack_floats(v, s.heads, s.value, s.latent));
   return Done{};
@@ -169,6 +185,12 @@ Result<Layer> LatentModel::load_layer(Loader& loader, const Sizes& s, std::int64
     DW_TRY(PackedMatrix v_b, loader.stack(block + "attn_v_b.weight", s.heads, s.value, s.latent));
     layer.k_b = HeadLinear(std::move(k_b));
     layer.v_b = HeadLinear(std::move(v_b));
+    if (s.index_top == 0) {
+      DW_TRY(const std::vector<float> k,
+             loader.floats(block + "attn_k_b.weight", s.heads * s.latent, s.nope));
+      layer.expand_k =
+          HeadLinear(loader.pack_floats(across(k, s.heads, s.latent, s.nope), s.heads, s.nope, s.latent));
+    }
   } else {
     DW_RETURN_IF_ERROR(split_kv_b(loader, block + "attn_kv_b.weight", s, layer));
   }
@@ -190,8 +212,9 @@ Result<std::unique_ptr<Model>> LatentModel::load(Loader& loader) {
   const double factor = loader.number_or("rope.scaling.factor", 1.0);
   DW_TRY(const double log_multiplier, loader.number("rope.scaling.yarn_log_multiplier", 0, 100, 0));
   const double magnitude = factor > 1 ? 1 + log_multiplier * std::log(factor) : 1;
-  model->attention_ = {s.heads, s.entry(), s.latent,
-                       static_cast<float>(magnitude * magnitude / std::sqrt(static_cast<double>(s.query())))};
+  const auto scale = static_cast<float>(magnitude * magnitude / std::sqrt(static_cast<double>(s.query())));
+  model->attention_ = {s.heads, s.entry(), s.latent, scale};
+  model->expanded_ = {s.heads, s.nope, s.rope, s.latent, s.value, scale};
   DW_TRY(model->rope_, read_rope(loader, RopeLayout::kPairs, s.rope / 2, {.yarn_magnitude = false}));
   DW_TRY(model->index_rope_, read_rope(loader, RopeLayout::kHalves, s.rope / 2, {.yarn_magnitude = false}));
   DW_TRY(model->embedding_, loader.embedding("token_embd", vocabulary, s.width));
@@ -228,31 +251,66 @@ void LatentModel::attend(const Layer& layer, std::int64_t index, const Batch& ba
   } else {
     multiply(input, {{&layer.q, q, heads * query}, {&layer.kv_a, kv, entry}}, context);
   }
-  // The query meets the latents: its plain part goes through k_b, its rotated part stays as it is.
-  float* absorbed = context.scratch.take<float>(rows * heads * entry);  // (rows, heads, latent + rope)
-  layer.k_b.apply(q, heads * query, query, rows, absorbed, heads * entry, entry, context);
   context.pool.run(rows, [&](std::int64_t row, int) {
     static RmsNorm::Fn* const rms_norm = best_kernel<RmsNorm>();
     float* latent = kv + row * entry;
     rms_norm(latent, layer.kv_a_norm.weight.data(), layer.kv_a_norm.eps, s.latent, latent);
     rope_.rotate(latent + s.latent, angles, row);
-    for (std::int64_t i = 0; i < heads; ++i) {
-      float* part = q + (row * heads + i) * query + s.nope;
-      rope_.rotate(part, angles, row);
-      std::memcpy(absorbed + (row * heads + i) * entry + s.latent, part,
-                  static_cast<std::size_t>(s.rope) * sizeof(float));
-    }
+    for (std::int64_t i = 0; i < heads; ++i)
+      rope_.rotate(q + (row * heads + i) * query + s.nope, angles, row);
   });
   attention_.remember(kv, batch, index, context);
-  float* seen = context.scratch.take<float>(rows * heads * s.latent);   // (rows, heads, latent)
   float* values = context.scratch.take<float>(rows * heads * s.value);  // (rows, heads, value)
+  // Prompts are expanded, drawn tokens absorbed. Where entries are selected, few are seen by each: absorbed.
+  auto* absorbed = context.scratch.take<BatchSequence>(static_cast<std::int64_t>(batch.sequences.size()));
+  std::size_t absorbed_count = 0;
+  for (const BatchSequence& sequence : batch.sequences) {
+    if (sequence.prompt && s.index_top == 0)
+      expanded_.attend(q, layer.expand_k, layer.v_b, batch, sequence, index, values, context);
+    else
+      absorbed[absorbed_count++] = sequence;
+  }
+  if (absorbed_count > 0) {
+    Batch rest = batch;
+    rest.sequences = {absorbed, absorbed_count};
+    attend_absorbed(layer, index, rest, selection, q, values, context);
+  }
+  Input result(values, rows, heads * s.value, heads * s.value, context);
+  multiply(result, {{&layer.out, x, s.width, /*accumulate=*/true}}, context);
+}
+
+/// The query meets the latents: its plain part goes through k_b, its rotated part stays as it is.
+void LatentModel::attend_absorbed(const Layer& layer, std::int64_t index, const Batch& batch,
+                                  const Selection& selection, const float* q, float* values,
+                                  Context& context) const {
+  const ScratchScope scope(context.scratch);
+  const Sizes& s = sizes_;
+  const std::int64_t rows = batch.rows(), heads = s.heads, query = s.query(), entry = s.entry();
+  float* absorbed = context.scratch.take<float>(rows * heads * entry);  // (rows, heads, latent + rope)
+  float* seen = context.scratch.take<float>(rows * heads * s.latent);   // (rows, heads, latent)
+  const auto for_runs = [&](auto&& body) {                              // of rows of neighbouring sequences
+    for (std::size_t i = 0; i < batch.sequences.size();) {
+      const std::int64_t first = batch.sequences[i].first;
+      std::int64_t end = first;
+      while (i < batch.sequences.size() && batch.sequences[i].first == end) end += batch.sequences[i++].count;
+      body(first, end - first);
+    }
+  };
+  for_runs([&](std::int64_t first, std::int64_t count) {
+    layer.k_b.apply(q + first * heads * query, heads * query, query, count, absorbed + first * heads * entry,
+                    heads * entry, entry, context);
+    for (std::int64_t i = first * heads; i < (first + count) * heads; ++i)
+      std::memcpy(absorbed + i * entry + s.latent, q + i * query + s.nope,
+                  static_cast<std::size_t>(s.rope) * sizeof(float));
+  });
   if (selection.ids != nullptr)
     attention_.attend_selected(absorbed, batch, index, selection, seen, context);
   else
     attention_.attend(absorbed, batch, index, seen, context);
-  layer.v_b.apply(seen, heads * s.latent, s.latent, rows, values, heads * s.value, s.value, context);
-  Input result(values, rows, heads * s.value, heads * s.value, context);
-  multiply(result, {{&layer.out, x, s.width, /*accumulate=*/true}}, context);
+  for_runs([&](std::int64_t first, std::int64_t count) {
+    layer.v_b.apply(seen + first * heads * s.latent, heads * s.latent, s.latent, count,
+                    values + first * heads * s.value, heads * s.value, s.value, context);
+  });
 }
 
 void LatentModel::forward(const Batch& batch, float* logits, Context& context) const {
