@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text/grammar/grammar.h"
 
+#include <list>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -76,24 +77,85 @@ class RustMatcher final : public GrammarMatcher {
 
 }  // namespace
 
+/// Compiled grammars, the longest unused goes first. `prototype` is only ever copied.
 struct GrammarCompiler::Impl {
+  static constexpr std::size_t kRememberedMax = 128, kRememberedBytesMax = 8U << 20;
+  struct Entry {
+    std::string key;
+    std::shared_ptr<const GrammarMatcher> prototype;  // nullptr: refused
+    std::string refusal;
+  };
+
   explicit Impl(const Tokenizer& given) : tokenizer(given) {}
+  Result<std::shared_ptr<const GrammarMatcher>> find(const GrammarSource& source);
+  Result<std::shared_ptr<const GrammarMatcher>> make(const GrammarSource& source);
+  void remember(Entry entry);
+
   const Tokenizer& tokenizer;
   std::once_flag once;
   std::optional<Result<VocabularyHandle>> vocabulary;
+  std::mutex mutex;
+  std::list<Entry> entries;  // the latest first
+  std::size_t bytes = 0;
 };
+
+Result<std::shared_ptr<const GrammarMatcher>> GrammarCompiler::Impl::find(const GrammarSource& source) {
+  std::string key = static_cast<char>('0' + static_cast<int>(source.kind)) + source.text;
+  {
+    const std::lock_guard lock(mutex);
+    for (auto entry = entries.begin(); entry != entries.end(); ++entry) {
+      if (entry->key != key) continue;
+      entries.splice(entries.begin(), entries, entry);
+      if (entry->prototype == nullptr) return Error{ErrorCode::kInvalid, entry->refusal};
+      return entry->prototype;
+    }
+  }
+  auto made = make(source);
+  if (made || made.error().code == ErrorCode::kInvalid)
+    remember({std::move(key), made ? *made : nullptr, made ? std::string() : made.error().message});
+  return made;
+}
+
+Result<std::shared_ptr<const GrammarMatcher>> GrammarCompiler::Impl::make(const GrammarSource& source) {
+  std::call_once(once, [this] { vocabulary.emplace(make_vocabulary(tokenizer)); });
+  if (!*vocabulary) return vocabulary->error();
+  Failure failure;
+  GrammarHandle handle(dw_grammar_compile((**vocabulary).get(), static_cast<std::int32_t>(source.kind),
+                                          view_of(source.text), failure.out()));
+  if (handle == nullptr) return failure.error();
+  return std::shared_ptr<const GrammarMatcher>(std::make_shared<RustMatcher>(std::move(handle)));
+}
+
+void GrammarCompiler::Impl::remember(Entry entry) {
+  const std::lock_guard lock(mutex);
+  bytes += entry.key.size();
+  entries.push_front(std::move(entry));
+  while (entries.size() > 1 && (entries.size() > kRememberedMax || bytes > kRememberedBytesMax)) {
+    bytes -= entries.back().key.size();
+    entries.pop_back();
+  }
+}
 
 GrammarCompiler::GrammarCompiler(const Tokenizer& tokenizer) : impl_(std::make_unique<Impl>(tokenizer)) {}
 GrammarCompiler::~GrammarCompiler() = default;
 
 Result<std::unique_ptr<GrammarMatcher>> GrammarCompiler::compile(const GrammarSource& source) const {
-  std::call_once(impl_->once, [this] { impl_->vocabulary.emplace(make_vocabulary(impl_->tokenizer)); });
-  if (!*impl_->vocabulary) return impl_->vocabulary->error();
+  DW_TRY(const std::shared_ptr<const GrammarMatcher> prototype, impl_->find(source));
+  return prototype->copy();
+}
+
+Status GrammarCompiler::check(const GrammarSource& source) const {
+  DW_TRY([[maybe_unused]] const std::shared_ptr<const GrammarMatcher> prototype, impl_->find(source));
+  return Done{};
+}
+
+Result<std::string> prepared_schema(std::string_view schema) {
   Failure failure;
-  GrammarHandle handle(dw_grammar_compile((**impl_->vocabulary).get(), static_cast<std::int32_t>(source.kind),
-                                          view_of(source.text), failure.out()));
-  if (handle == nullptr) return failure.error();
-  return std::unique_ptr<GrammarMatcher>(std::make_unique<RustMatcher>(std::move(handle)));
+  dw_text_buffer out = {nullptr, 0};
+  if (dw_grammar_schema(view_of(schema), &out, failure.out()) == 0) return failure.error();
+  std::string text(view_of(out));
+  dw_text_buffer_free(out);
+  return text;
 }
 
 std::string lark_literal(std::string_view text) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "text/tokenizer/tokenizer.h"
@@ -45,12 +46,18 @@ class GrammarCompiler {
   /// Limits: source 1 MiB, bounded work for compiling and for each token after it; control tokens come only
   /// where a grammar names them. Errors: kInvalid; the text names the keyword or the place that cannot be
   /// honoured.
+  /// What was compiled before, or refused, is remembered: agents send the same tools in every turn.
   Result<std::unique_ptr<GrammarMatcher>> compile(const GrammarSource& source) const;
+  /// Whether it can be compiled.
+  Status check(const GrammarSource& source) const;
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// A JSON Schema as %json of a Lark grammar takes it: held to the same rules as one compiled by itself.
+Result<std::string> prepared_schema(std::string_view schema);
 
 /// `text` as a literal of a Lark grammar.
 std::string lark_literal(std::string_view text);

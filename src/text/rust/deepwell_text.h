@@ -64,6 +64,8 @@ void dw_grammar_vocabulary_free(dw_grammar_vocabulary* vocabulary);  // null is 
 // kind: 0 JSON Schema, 1 regular expression, 2 Lark. Null on failure; then *error says why.
 dw_grammar* dw_grammar_compile(const dw_grammar_vocabulary* vocabulary, int32_t kind, dw_text_view source,
                                dw_text_buffer* error);
+// A JSON Schema as %json of a Lark grammar takes it. 1 on success; 0 on failure, then *error says why.
+int32_t dw_grammar_schema(dw_text_view schema, dw_text_buffer* prepared, dw_text_buffer* error);
 dw_grammar* dw_grammar_copy(const dw_grammar* grammar, dw_text_buffer* error);
 void dw_grammar_free(dw_grammar* grammar);  // null is fine
 

@@ -12,13 +12,15 @@ namespace deepwell {
 class ByteTokenizer final : public Tokenizer {
  public:
   static constexpr Token kFirstWord = 256;
-  ByteTokenizer() {
+  /// `more`: control tokens after its own.
+  explicit ByteTokenizer(const std::vector<const char*>& more = {}) {
     for (int byte = 0; byte < 256; ++byte) texts_.emplace_back(1, static_cast<char>(byte));
     for (const char* word : {"{\"", "\":",  "\",\"", "\"}",   "[]",   "{}",  "null", "true",   "false", "12",
                              "0.5", " the", "你好",  "\\u00", "\n  ", "foo", "bar",  "\": \"", "}}",    "e1"})
       texts_.emplace_back(word);
     first_control_ = size();
     for (const char* control : {"<|tool|>", "<|end|>", "<|user|>"}) texts_.emplace_back(control);
+    for (const char* control : more) texts_.emplace_back(control);
     vocabulary_.tokens = texts_;
     vocabulary_.types.assign(texts_.size(), TokenType::kNormal);
     for (Token token = first_control_; token < size(); ++token)
@@ -27,11 +29,11 @@ class ByteTokenizer final : public Tokenizer {
   Token tool() const { return first_control_; }
   Token end() const { return first_control_ + 1; }
 
-  std::vector<Token> encode(std::string_view text, EncodeOptions /*options*/) const override {
+  std::vector<Token> encode(std::string_view text, EncodeOptions options) const override {
     std::vector<Token> tokens;
     while (!text.empty()) {
       Token best = static_cast<unsigned char>(text[0]);
-      for (Token token = kFirstWord; token < first_control_; ++token) {
+      for (Token token = kFirstWord; token < (options.parse_special ? size() : first_control_); ++token) {
         const std::string& candidate = texts_[static_cast<std::size_t>(token)];
         if (text.starts_with(candidate) && candidate.size() > texts_[static_cast<std::size_t>(best)].size())
           best = token;
@@ -52,7 +54,7 @@ class ByteTokenizer final : public Tokenizer {
       if (texts_[static_cast<std::size_t>(token)] == text) return token;
     return std::nullopt;
   }
-  bool ends_generation(Token token) const override { return token >= end(); }
+  bool ends_generation(Token token) const override { return token == end() || token == end() + 1; }
 
  private:
   std::vector<std::string> texts_;

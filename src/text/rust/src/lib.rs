@@ -217,6 +217,16 @@ pub unsafe extern "C" fn dw_grammar_compile(
 }
 
 /// # Safety
+/// The view is readable, `prepared` and `error` are writable.
+#[no_mangle]
+pub unsafe extern "C" fn dw_grammar_schema(schema: View, prepared: *mut Buffer, error: *mut Buffer) -> i32 {
+    prepared.write(Buffer::EMPTY);
+    let Some(text) = guarded(error, || Ok(schema::prepared(schema.text("schema")?)?.to_string())) else { return 0 };
+    prepared.write(Buffer::new(text));
+    1
+}
+
+/// # Safety
 /// `grammar` is alive, `error` writable.
 #[no_mangle]
 pub unsafe extern "C" fn dw_grammar_copy(
