@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as a schema, a regular expression or a Lark grammar: refused with a reason, or a grammar that lets only
-// tokens through that it then accepts. First byte: the kind; up to a NUL: the source; the rest: choices.
+// Any bytes as a schema, a regular expression or a Lark grammar: refused with a reason, or a grammar that
+// lets only tokens through that it then accepts. First byte: the kind; up to a NUL: the source; the rest:
+// choices.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
