@@ -185,6 +185,8 @@ struct KQuantGemm {
   static void pass(const GemmArgs& a, std::int64_t g) {
     // Few columns unpack a byte of two nibbles once; many have no registers for both nibbles' sums.
     constexpr int kNibbles = C * G <= 4 ? 2 : 1;
+    constexpr int kUnrolled =
+        C * G <= 4 ? 8 : 2;  // runs of 32 k; with more columns there is work enough in two
     const ActivationTile& x = *a.tile;
     const std::int64_t k = x.k, stride = L::group_bytes(k);
     const std::byte* groups = a.groups + g * stride;
@@ -198,11 +200,10 @@ struct KQuantGemm {
         unpack_six_bits(packed + 96, tables[n][1]);
         for (int c = 0; c < C; ++c) sum[n][c] = _mm512_setzero_ps();
       }
-#pragma GCC unroll 4
-      for (int pair = 0; pair < 4; ++pair) {
-#pragma GCC unroll 2
-        for (int odd = 0; odd < 2; odd += kNibbles) {
-          const int s = 2 * pair + odd;
+#pragma GCC unroll 1
+      for (int outer = 0; outer < 8; outer += kUnrolled) {
+#pragma GCC unroll 8
+        for (int s = outer; s < outer + kUnrolled; s += kNibbles) {
           __m512i acc[G][kNibbles][C];
           for (int n = 0; n < G; ++n)
             for (int i = 0; i < kNibbles; ++i)
@@ -251,8 +252,9 @@ struct KQuantGemm {
             const __m512i bits = load(group + L::high_offset(k) + b * L::kHighBytes + 64 * w);
             // To bit 4 of its byte; what comes over from the neighbours is masked away.
             const int by = s + i - 4;
-            const __m512i moved = by < 0 ? _mm512_slli_epi16(bits, static_cast<unsigned>(-by))
-                                         : _mm512_srli_epi16(bits, static_cast<unsigned>(by));
+            const __m512i moved = kNibbles == 1 ? _mm512_rorv_epi32(bits, _mm512_set1_epi32(by & 31))
+                                  : by < 0      ? _mm512_slli_epi16(bits, static_cast<unsigned>(-by))
+                                                : _mm512_srli_epi16(bits, static_cast<unsigned>(by));
             step = _mm512_ternarylogic_epi32(step, moved, bit_mask, 0xf8);
           }
           multiply<C>(acc[n][i], step, words + (8 * i + w) * C);
