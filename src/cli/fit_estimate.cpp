@@ -15,6 +15,7 @@
 #include <system_error>
 #include <utility>
 
+#include "engine/models/loader.h"
 #include "engine/models/model.h"
 #include "engine/quant/weight_format.h"
 #include "engine/run/describe.h"
@@ -67,11 +68,17 @@ bool is_loaded(const ModelFile& file, const FileTensor& tensor) {
   const std::string architecture = file.architecture();
   if (is_expanded(tensor) && file.metadata().has(architecture + ".attention.key_length_mla")) return false;
   if (!tensor.name.starts_with("blk.")) return true;
-  const std::int64_t layers = file.metadata().integer(architecture + ".block_count").value_or(kMost);
+  const std::int64_t layers =
+      file.metadata().integer(architecture + ".block_count").value_or(kMost) - drafting_layers(file);
   std::int64_t layer = 0;
   const char* const begin = tensor.name.data() + 4;
   const auto [end, error] = std::from_chars(begin, tensor.name.data() + tensor.name.size(), layer);
   return error != std::errc() || *end != '.' || layer < layers;
+}
+
+/// Numbers to look up, as experts by token: kept in 32 bits.
+bool is_integers(const FileTensor& tensor) {
+  return tensor.type == TypeId::kI32 || tensor.type == TypeId::kI64;
 }
 
 /// Matrices stacked in one tensor: experts, heads.
@@ -94,6 +101,10 @@ void count_weights(const ModelFile& file, FitNeeds& needs) {
   std::set<std::string_view> unusable;
   for (const FileTensor& tensor : file.tensors()) {
     if (!is_loaded(file, tensor)) continue;
+    if (is_integers(tensor)) {
+      needs.vector_bytes = plus(needs.vector_bytes, times(times(tensor.row_length(), tensor.rows()), 4));
+      continue;
+    }
     if (find_weight_format(tensor.type) == nullptr) unusable.insert(type_info(tensor.type).name);
     const auto weights = static_cast<double>(tensor.rows()) * static_cast<double>(tensor.row_length());
     if (tensor.rows() == 1) {
@@ -154,7 +165,8 @@ std::int64_t step_bytes(const ModelFile& file, const FitNeeds& needs, std::int64
   std::map<std::string_view, Block> blocks;  // by "blk.3"
   for (const FileTensor& tensor : file.tensors()) {
     const std::string_view name = tensor.name;
-    if (!name.starts_with("blk.") || tensor.rows() == 1 || !is_loaded(file, tensor)) continue;
+    if (!name.starts_with("blk.") || tensor.rows() == 1 || is_integers(tensor) || !is_loaded(file, tensor))
+      continue;
     const std::size_t end = name.find('.', 4);
     if (end == std::string_view::npos) continue;
     Block& block = blocks[name.substr(0, end)];
@@ -165,7 +177,9 @@ std::int64_t step_bytes(const ModelFile& file, const FitNeeds& needs, std::int64
   for (const auto& [name, block] : blocks)
     largest = {std::max(largest.attention, block.attention),
                std::max(largest.feed_forward, block.feed_forward)};
-  const double stream = 2 * 4.0 * static_cast<double>(needs.info.width);  // the residual and its norm
+  // The residual, which may be several streams, and its norm.
+  const auto streams = file.metadata().integer(file.architecture() + ".hyper_connection.count").value_or(1);
+  const double stream = (1 + static_cast<double>(streams)) * 4.0 * static_cast<double>(needs.info.width);
   return whole(static_cast<double>(rows) * (largest.attention + largest.feed_forward + stream));
 }
 
@@ -184,7 +198,7 @@ std::int64_t work_bytes(const ModelFile& file, const FitNeeds& needs) {
 
 std::int64_t cache_bytes(const FitNeeds& needs, std::int64_t context) {
   const std::int64_t pages = (context + needs.page_tokens - 1) / needs.page_tokens;
-  return times(times(needs.cache_bytes_per_page, pages), needs.parallel);
+  return times(plus(times(needs.cache_bytes_per_page, pages), needs.cache_bytes_rolling), needs.parallel);
 }
 
 /// The memory that a file of `bits` a weight would take for the same work.
@@ -248,6 +262,7 @@ Result<FitNeeds> count_needs(const ModelFile& file, const FitRequest& request) {
   DW_TRY(const CacheLayout layout, cache_layout_of(file, request.cache_type));
   needs.cache_bytes_per_token = layout.bytes_per_token();
   needs.cache_bytes_per_page = layout.bytes_per_page();
+  needs.cache_bytes_rolling = layout.rolling_bytes();
   needs.page_tokens = layout.page_tokens;
   needs.cache_bytes = cache_bytes(needs, needs.context);
   needs.work_bytes = work_bytes(file, needs);
@@ -259,12 +274,14 @@ FitVerdict judge(const FitNeeds& needs, std::int64_t memory_bytes) {
   const std::int64_t total = needs.total_bytes();
   verdict.missing_bytes = std::max<std::int64_t>(0, total - memory_bytes);
   if (!needs.weights_only) {
-    const std::int64_t left = memory_bytes - plus(needs.weight_bytes(), needs.work_bytes);
+    const std::int64_t all = memory_bytes - plus(needs.weight_bytes(), needs.work_bytes);
+    const std::int64_t rolling = times(needs.cache_bytes_rolling, needs.parallel);
+    const std::int64_t left = all < rolling ? -1 : all - rolling;  // for pages
     const std::int64_t most = std::max(needs.context, needs.context_trained);
     const std::int64_t page = std::max<std::int64_t>(1, times(needs.cache_bytes_per_page, needs.parallel));
     const std::int64_t sequence = std::max<std::int64_t>(1, needs.cache_bytes / needs.parallel);
     verdict.context_most = left < 0 ? 0 : std::min(most, times(left / page, needs.page_tokens));
-    verdict.parallel_most = left < 0 ? 0 : std::min(needs.parallel, left / sequence);
+    verdict.parallel_most = all < 0 ? 0 : std::min(needs.parallel, all / sequence);
   }
   if (!needs.obstacle.empty()) return verdict;
   if (verdict.missing_bytes == 0) {

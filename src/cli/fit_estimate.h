@@ -37,6 +37,7 @@ struct FitNeeds {
   std::int64_t vector_bytes = 0;  ///< norms and biases, as floats
   std::int64_t context = 0, context_trained = 0, parallel = 1;
   std::int64_t cache_bytes_per_token = 0, cache_bytes_per_page = 0, page_tokens = 1, cache_bytes = 0;
+  std::int64_t cache_bytes_rolling = 0;  ///< of each sequence, beside its pages, whatever its length
   std::int64_t work_bytes = 0;  ///< activations of one step, tokenizer, program: about, rather too much
 
   WeightsRead always, head, routed;  ///< routed: all experts of a mixture

@@ -91,9 +91,12 @@ std::string fit_as_table(const FitNeeds& needs, const FitMachine& machine) {
     return out;
   }
   line("KV cache",
-       fmt::format("{} for {}{} tokens, {} each{}", human_bytes(needs.cache_bytes),
+       fmt::format("{} for {}{} tokens, {} each{}{}", human_bytes(needs.cache_bytes),
                    needs.parallel > 1 ? fmt::format("{} x ", needs.parallel) : "", grouped(needs.context),
                    human_bytes(needs.cache_bytes_per_token),
+                   needs.cache_bytes_rolling > 0
+                       ? fmt::format(" and {} a sequence", human_bytes(needs.cache_bytes_rolling))
+                       : "",
                    needs.context > needs.context_trained
                        ? fmt::format("; the model was trained for {} only", grouped(needs.context_trained))
                        : ""));
@@ -131,6 +134,7 @@ std::string fit_as_json(const FitNeeds& needs, const FitMachine& machine) {
   if (!needs.weights_only) {
     json["cache"] = {{"bytes", needs.cache_bytes},
                      {"bytes_per_token", needs.cache_bytes_per_token},
+                     {"bytes_per_sequence", needs.cache_bytes_rolling},
                      {"context", needs.context},
                      {"context_trained", needs.context_trained},
                      {"parallel", needs.parallel}};

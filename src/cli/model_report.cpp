@@ -53,8 +53,10 @@ ModelReport report_on(const ModelFile& file) {
   report.vocabulary = of(".vocab_size");
   if (const auto* tokens = m.texts("tokenizer.ggml.tokens"); tokens != nullptr)
     report.vocabulary = static_cast<std::int64_t>(tokens->size());
-  if (const auto layout = cache_layout_of(file, CacheType::kF16); layout.ok())
+  if (const auto layout = cache_layout_of(file, CacheType::kF16); layout.ok()) {
     report.kv_bytes_per_token = layout.value().bytes_per_token();
+    report.kv_bytes_per_sequence = layout.value().rolling_bytes();
+  }
   report.tokenizer = m.text("tokenizer.ggml.model").value_or("");
   report.pre_tokenizer = m.text("tokenizer.ggml.pre").value_or("");
   report.chat_template = m.text("tokenizer.chat_template").has_value();

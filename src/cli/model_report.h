@@ -21,8 +21,8 @@ struct ModelReport {
   std::int64_t file_bytes = 0, tensors = 0, parameters = 0, weight_bytes = 0;
   std::vector<Type> types;  ///< the one with most bytes first
   std::optional<std::int64_t> context, layers, width, feed_forward, heads, kv_heads, head_dim, vocabulary;
-  std::optional<std::int64_t>
-      kv_bytes_per_token;  ///< with an F16 cache; of architectures that this version runs
+  /// With an F16 cache, of architectures that this version runs; the latter beside it, whatever the length.
+  std::optional<std::int64_t> kv_bytes_per_token, kv_bytes_per_sequence;
   std::string tokenizer, pre_tokenizer;
   bool chat_template = false;
 

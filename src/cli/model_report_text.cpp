@@ -78,7 +78,10 @@ std::string report_as_table(const ModelReport& r) {
                             number(r.head_dim)));
   if (r.kv_bytes_per_token)
     line("KV cache",
-         fmt::format("{} a token in F16{}", human_bytes(*r.kv_bytes_per_token),
+         fmt::format("{} a token in F16{}{}", human_bytes(*r.kv_bytes_per_token),
+                     r.kv_bytes_per_sequence.value_or(0) > 0
+                         ? fmt::format(" and {} a sequence", human_bytes(*r.kv_bytes_per_sequence))
+                         : "",
                      r.context ? fmt::format(", {} for the whole context",
                                              human_bytes(static_cast<std::int64_t>(
                                                  std::min(9e18, static_cast<double>(*r.kv_bytes_per_token) *
@@ -130,6 +133,7 @@ std::string report_as_json(const ModelReport& r, const ModelFile& file, bool met
             {"kv_heads", optional_json(r.kv_heads)},
             {"head_dim", optional_json(r.head_dim)},
             {"kv_bytes_per_token", optional_json(r.kv_bytes_per_token)},
+            {"kv_bytes_per_sequence", optional_json(r.kv_bytes_per_sequence)},
             {"vocabulary", optional_json(r.vocabulary)},
             {"tokenizer", {{"model", r.tokenizer}, {"pre", r.pre_tokenizer}}},
             {"chat_template", r.chat_template},

@@ -124,6 +124,24 @@ TEST_F(Fit, TheCacheFollowsContextParallelAndType) {
   EXPECT_EQ(needs(llama(true, 1 << 20)).context, 8192) << "without a wish: at most 8192";
 }
 
+// A whole small model of that kind, among the golden ones: states beside the pages, tables of integers,
+// streams.
+TEST_F(Fit, CountsDeepseekV4) {
+  const auto file = open_gguf(std::string(DEEPWELL_SOURCE_DIR) + "/tests/golden/engine/models/v4_91.gguf");
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  const FitNeeds one = count_needs(**file, {640, 1}).value(), three = count_needs(**file, {640, 3}).value();
+  EXPECT_EQ(one.obstacle, "");
+  EXPECT_EQ(one.cache_bytes_per_page, 2 * (16 * 32 + 16 * 64) * 2 + 32 * 2);
+  EXPECT_EQ(one.cache_bytes_rolling, 4 * 16 * 32 * 2 + 2 * 2 * 3 * (32 + 64) * 4 + 3 * 32 * 4);
+  EXPECT_EQ(one.cache_bytes, 10 * one.cache_bytes_per_page + one.cache_bytes_rolling);
+  EXPECT_EQ(three.cache_bytes, 3 * one.cache_bytes);
+  EXPECT_GE(one.vector_bytes, 2 * 128 * 2 * 4) << "experts by token, of two layers";
+  // Less memory than asked for by one page: one page fewer fits.
+  const FitVerdict verdict = judge(one, one.total_bytes() - 1);
+  EXPECT_EQ(verdict.kind, FitVerdict::Kind::kSmallerContext);
+  EXPECT_EQ(verdict.context_most, 640 - 64);
+}
+
 TEST_F(Fit, SpeedsAreTheMachinesLimits) {
   const FitNeeds n = needs(llama(false), {4096, 8});
   const double weights = kLayers * kLayerWeights + kHeadWeights;

@@ -77,6 +77,35 @@ TEST_F(Inspect, TheCacheIsTheOneThatTheArchitectureKeeps) {
   EXPECT_FALSE(report_on(*open(latent("unheard-of"))).kv_bytes_per_token);
 }
 
+// Compressed entries and index keys of every fourth token, compressed entries of every 128th in each page of
+// 64, and windows of 128 vectors beside unfinished blocks.
+TEST_F(Inspect, TheCacheOfDeepseekV4IsCompressed) {
+  const auto v4 = [](std::vector<std::int32_t> ratios, std::uint32_t heads) {
+    GgufBuilder b;
+    const auto layers = static_cast<std::uint32_t>(ratios.size());
+    b.set("general.architecture", "deepseek4").set("deepseek4.block_count", layers);
+    b.set("deepseek4.embedding_length", 4096U).set("deepseek4.attention.head_count", heads);
+    b.set("deepseek4.attention.key_length", 512U).set("deepseek4.rope.dimension_count", 64U);
+    b.set("deepseek4.attention.q_lora_rank", 1024U).set("deepseek4.attention.sliding_window", 128U);
+    b.set("deepseek4.attention.output_group_count", 8U).set("deepseek4.attention.output_lora_rank", 1024U);
+    b.set("deepseek4.attention.indexer.head_count", 64U).set("deepseek4.attention.indexer.key_length", 128U);
+    b.set("deepseek4.attention.indexer.top_k", 512U).set("deepseek4.hyper_connection.count", 4U);
+    b.set("deepseek4.hyper_connection.sinkhorn_iterations", 20U);
+    ratios.push_back(0);  // of the layer that drafts
+    return b.set("deepseek4.attention.compress_ratios", ratios);
+  };
+  std::vector<std::int32_t> flash = {0, 0}, pro = {128, 128};
+  for (int i = 2; i < 43; ++i) flash.push_back(i % 2 == 0 ? 4 : 128);
+  for (int i = 2; i < 61; ++i) pro.push_back(i % 2 == 0 ? 4 : 128);
+  const ModelReport r = report_on(*open(v4(flash, 64)));
+  EXPECT_EQ(r.kv_bytes_per_token, 21 * (512 + 128) * 2 / 4 + 20 * 512 * 2 / 64);
+  const std::int64_t selected = 2 * 3 * (512 + 128) * 4, whole = 3 * 512 * 4;
+  EXPECT_EQ(r.kv_bytes_per_sequence, 43 * 128 * 512 * 2 + 21 * selected + 20 * whole);
+  EXPECT_NE(report_as_table(r).find("7.0 kB a token in F16 and 6.1 MB a sequence"), std::string::npos)
+      << report_as_table(r);
+  EXPECT_EQ(report_on(*open(v4(pro, 128))).kv_bytes_per_token, 30 * 320 + 31 * 16);
+}
+
 TEST_F(Inspect, JsonHasWhatWasAskedFor) {
   const auto file = open(llama());
   const ModelReport r = report_on(*file);

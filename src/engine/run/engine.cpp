@@ -27,8 +27,10 @@ Result<std::unique_ptr<Engine>> Engine::load(std::shared_ptr<const ModelFile> fi
   info.context = options.context > 0 ? options.context : std::min<std::int64_t>(trained, 8192);
   DW_TRY(const CacheLayout layout, cache_layout_of(*file, options.cache_type));
   info.cache_bytes_per_token = layout.bytes_per_token();
+  const std::int64_t rolling = layout.rolling_bytes();  // of each sequence, whatever its length
   const std::int64_t memory = available_memory_bytes();
-  const double wanted = static_cast<double>(info.context) * static_cast<double>(info.cache_bytes_per_token);
+  const double wanted = static_cast<double>(info.context) * static_cast<double>(info.cache_bytes_per_token) +
+                        static_cast<double>(rolling);
   if (memory > 0 &&
       wanted > static_cast<double>(memory)) {  // granted by the system, it would be killed later
     if (options.context > 0)
@@ -36,7 +38,8 @@ Result<std::unique_ptr<Engine>> Engine::load(std::shared_ptr<const ModelFile> fi
           ErrorCode::kInvalid,
           fmt::format("a context of {} tokens takes {} of cache, but {} are free; use a smaller --context",
                       info.context, human_bytes(static_cast<std::int64_t>(wanted)), human_bytes(memory))};
-    info.context = std::max<std::int64_t>(512, memory / 2 / info.cache_bytes_per_token);
+    info.context = std::max<std::int64_t>(
+        512, (memory / 2 - rolling) / std::max<std::int64_t>(1, info.cache_bytes_per_token));
   }
 
   RunnerOptions runner_options;
@@ -46,8 +49,9 @@ Result<std::unique_ptr<Engine>> Engine::load(std::shared_ptr<const ModelFile> fi
   runner_options.cache_tokens = info.context * options.parallel;
   const std::int64_t allowed = options.cache_bytes > 0 ? options.cache_bytes : memory / 4;
   if (allowed > 0 && info.cache_bytes_per_token > 0)  // but one whole sequence at least
-    runner_options.cache_tokens =
-        std::clamp(allowed / info.cache_bytes_per_token, info.context, runner_options.cache_tokens);
+    runner_options.cache_tokens = std::clamp(
+        std::max<std::int64_t>(0, allowed - rolling * options.parallel) / info.cache_bytes_per_token,
+        info.context, runner_options.cache_tokens);
   DW_TRY(std::unique_ptr<Runner> runner, Runner::load(std::move(file), runner_options, progress));
   info.vocabulary = runner->model().shape().vocabulary;
   return make_scheduler(std::move(runner), std::move(options), std::move(info), std::move(ends_generation));
