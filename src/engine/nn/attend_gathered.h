@@ -25,36 +25,35 @@ struct GatheredAttention {
   void attend(const float* q, std::int64_t rows, std::int64_t most, Gather gather, float* out,
               Context& context) const {
     const ScratchScope scope(context.scratch);
-    // All heads of a row see the same entries. A few rows are split by heads, to occupy every thread; each
-    // part gathers for itself, which costs little beside the heads' work.
+    // All heads of a row see the same entries. A few rows are split by heads, to occupy every thread: then
+    // each row has its entries gathered before; otherwise a thread gathers for the row at hand.
     const std::int64_t threads = context.pool.threads();
     const std::int64_t parts = rows >= threads ? 1 : std::min<std::int64_t>(heads, threads);
     const std::int64_t heads_each = (heads + parts - 1) / parts;
+    const bool before = parts > 1;
     const std::int64_t page_bytes = kPageTokens * width * cache_element_bytes(type);
-    const std::int64_t pages = (most + kPageTokens - 1) / kPageTokens;
-    struct Work {
-      float* scores;
-      std::int32_t* limits;
-      std::byte* entries;
-      const std::byte** pages;
+    const std::int64_t pages = (most + kPageTokens - 1) / kPageTokens, lists = before ? rows : threads;
+    auto* memory = context.scratch.take<std::byte>(lists * pages * page_bytes);
+    auto* list_pages = context.scratch.take<const std::byte*>(lists * pages);
+    for (std::int64_t p = 0; p < lists * pages; ++p) list_pages[p] = memory + p * page_bytes;
+    const std::int64_t scores_each = attend_scratch_floats(static_cast<int>(heads_each));
+    float* scores = context.scratch.take<float>(threads * scores_each);
+    auto* limits = context.scratch.take<std::int32_t>(threads * heads_each);
+    auto* counts = context.scratch.take<std::int32_t>(rows);
+    const auto gather_row = [&](std::int64_t row, std::int64_t list) {
+      counts[row] = gather(row, memory + list * pages * page_bytes);
     };
-    auto* works = context.scratch.take<Work>(threads);
-    for (int i = 0; i < threads; ++i) {
-      works[i] = {context.scratch.take<float>(attend_scratch_floats(static_cast<int>(heads_each))),
-                  context.scratch.take<std::int32_t>(heads_each),
-                  context.scratch.take<std::byte>(pages * page_bytes),
-                  context.scratch.take<const std::byte*>(pages)};
-      for (std::int64_t p = 0; p < pages; ++p) works[i].pages[p] = works[i].entries + p * page_bytes;
-    }
+    if (before) context.pool.run(rows, [&](std::int64_t row, int) { gather_row(row, row); });
     context.pool.run(rows * parts, [&](std::int64_t task, int thread) {
       const std::int64_t row = task / parts, head = task % parts * heads_each;
-      const std::int64_t count = std::min(heads_each, heads - head);
+      const std::int64_t count = std::min(heads_each, heads - head), list = before ? row : thread;
       if (count <= 0) return;
-      const Work& work = works[thread];
-      std::fill(work.limits, work.limits + count, gather(row, work.entries));
+      if (!before) gather_row(row, list);
+      std::int32_t* row_limits = limits + thread * heads_each;
+      std::fill_n(row_limits, count, counts[row]);
       attend_latent_kernel(type)({q + (row * heads + head) * width, static_cast<int>(count), width,
-                                  value_width, scale, work.limits, work.pages,
-                                  out + (row * heads + head) * value_width, work.scores,
+                                  value_width, scale, row_limits, list_pages + list * pages,
+                                  out + (row * heads + head) * value_width, scores + thread * scores_each,
                                   sinks == nullptr ? nullptr : sinks + head});
     });
   }

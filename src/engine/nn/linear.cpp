@@ -170,7 +170,17 @@ void multiply(Input& input, std::initializer_list<Product> products, Context& co
     jobs[count++] = {&product, input.tiles(packed.activation(context.exact)), chunk, tasks};
     tasks += (packed.weights().groups() + chunk - 1) / chunk;
   }
-  context.pool.run(tasks, [&](std::int64_t task, int) {
+  // A matrix of few rows (a router, an indexer) is too little for every thread: its tokens are shared out
+  // too.
+  const std::int64_t tiles = (tokens + kMaxTileWidth - 1) / kMaxTileWidth;
+  const std::int64_t wanted = 2 * context.pool.threads();
+  const std::int64_t parts = std::clamp<std::int64_t>((wanted + tasks - 1) / std::max<std::int64_t>(1, tasks),
+                                                      1, std::max<std::int64_t>(1, tiles));
+  context.pool.run(tasks * parts, [&](std::int64_t share, int) {
+    const std::int64_t task = share / parts, part = share % parts;
+    const std::int64_t first_tile = tiles * part / parts, end_tile = tiles * (part + 1) / parts;
+    const std::int64_t first_token = first_tile * kMaxTileWidth;
+    const std::int64_t end_token = std::min(tokens, end_tile * kMaxTileWidth);
     int j = count - 1;
     while (task < jobs[j].first_task) --j;
     const Job& job = jobs[j];
@@ -178,13 +188,16 @@ void multiply(Input& input, std::initializer_list<Product> products, Context& co
     const PackedProduct& packed = product.linear->product();
     const std::int64_t first = (task - job.first_task) * job.chunk;
     const std::int64_t groups = std::min(job.chunk, packed.weights().groups() - first);
-    packed.multiply(0, first, groups, job.tiles, tokens, product.y, product.y_stride, product.accumulate,
-                    context.exact);
+    packed.multiply(0, first, groups,
+                    job.tiles.subspan(static_cast<std::size_t>(first_tile),
+                                      static_cast<std::size_t>(end_tile - first_tile)),
+                    end_token - first_token, product.y + first_token * product.y_stride, product.y_stride,
+                    product.accumulate, context.exact);
     const std::vector<float>& bias = product.linear->bias();
     if (bias.empty()) return;
     const std::int64_t row = first * kGroupRows;
     const std::int64_t rows = std::min(groups * kGroupRows, packed.weights().rows() - row);
-    for (std::int64_t t = 0; t < tokens; ++t)
+    for (std::int64_t t = first_token; t < end_token; ++t)
       for (std::int64_t r = 0; r < rows; ++r)
         product.y[t * product.y_stride + row + r] += bias[static_cast<std::size_t>(row + r)];
   });

@@ -13,7 +13,7 @@ namespace deepwell {
 namespace {
 
 constexpr std::int64_t kMostLayers = 1024, kMostWidth = 1 << 20, kMostHeads = 4096, kMostTokens = 1 << 30;
-constexpr std::int64_t kMostWindow = 1 << 16, kMostIterations = 1000;
+constexpr std::int64_t kMostWindow = 1 << 13, kMostIterations = 1000;
 
 Error wrong(const Loader& loader, const std::string& what) {
   return Error{ErrorCode::kCorrupt, fmt::format("{}: {}; the file was made wrongly or for a newer version",
