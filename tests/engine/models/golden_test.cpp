@@ -41,8 +41,8 @@ class GoldenModelTest : public testing::TestWithParam<std::string> {
     ASSERT_EQ(logits->rows(), size());
     vocabulary_ = static_cast<std::size_t>(logits->row_length());
   }
-  std::unique_ptr<Runner> runner(CacheType cache, bool exact) {
-    auto loaded = Runner::load(file_, {2, cache, exact, 1024});
+  std::unique_ptr<Runner> runner(CacheType cache, bool exact, int threads = 2) {
+    auto loaded = Runner::load(file_, {threads, cache, exact, 1024});
     if (loaded.ok()) return std::move(loaded).value();
     ADD_FAILURE() << loaded.error().message;
     return nullptr;
@@ -141,6 +141,13 @@ TEST_P(GoldenModelTest, SequencesOfABatchAreTheSameBitsAsAlone) {
       EXPECT_EQ(together[i], run_tokens(*model, *all[i], 1, prompt[i]))
           << "sequence " << i << (exact ? ", exact" : ", fast");
   }
+}
+
+TEST_P(GoldenModelTest, ThreadsChangeNoBit) {
+  const auto two = run_tokens(*runner(CacheType::kF16, false), tokens_, 40);
+  for (const int threads : {1, 5})
+    EXPECT_EQ(run_tokens(*runner(CacheType::kF16, false, threads), tokens_, 40), two)
+        << threads << " threads";
 }
 
 // What a rejected draft or a reused prefix needs: a copy of the rolling state brings a sequence back.
