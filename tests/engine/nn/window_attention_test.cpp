@@ -130,8 +130,7 @@ TEST_P(WindowAttentionTest, IsTheSoftmaxInAnyChunks) {
   EXPECT_EQ(run({64, kWindow}), whole);
 }
 
-INSTANTIATE_TEST_SUITE_P(WhatIsSeen, WindowAttentionTest,
-                         testing::Values(See::kNone, See::kAll, See::kSome));
+INSTANTIATE_TEST_SUITE_P(WhatIsSeen, WindowAttentionTest, testing::Values(See::kNone, See::kAll, See::kSome));
 
 }  // namespace
 }  // namespace deepwell
