@@ -16,7 +16,7 @@ class Pipe final : public GenerationListener {
  public:
   void on_text(TextPiece piece) override {
     const std::lock_guard lock(mutex_);
-    text_ += piece.text;
+    for (ReplyEvent& event : piece.events) events_.push_back(std::move(event));
     changed_.notify_one();
   }
   void on_finish(const GenerationFinish& finish) override {
@@ -24,18 +24,18 @@ class Pipe final : public GenerationListener {
     finish_ = finish;
     changed_.notify_one();
   }
-  /// Text that came within 100 ms; the finish once everything was taken.
-  std::string take(std::optional<GenerationFinish>& finish) {
+  /// What came within 100 ms; the finish once everything was taken.
+  std::vector<ReplyEvent> take(std::optional<GenerationFinish>& finish) {
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, std::chrono::milliseconds(100), [&] { return !text_.empty() || finish_; });
-    if (text_.empty()) finish = finish_;
-    return std::exchange(text_, {});
+    changed_.wait_for(lock, std::chrono::milliseconds(100), [&] { return !events_.empty() || finish_; });
+    if (events_.empty()) finish = finish_;
+    return std::exchange(events_, {});
   }
 
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::string text_;
+  std::vector<ReplyEvent> events_;
   std::optional<GenerationFinish> finish_;
 };
 
@@ -74,8 +74,14 @@ Result<GenerationFinish> stream_generation(ServedModel& model, std::vector<Token
   std::optional<GenerationFinish> finish;
   bool wanted = true;
   while (!finish) {
-    const std::string text = pipe->take(finish);
-    if (wanted && !finish && !on_text(text)) {
+    const std::vector<ReplyEvent> events = pipe->take(finish);
+    bool goes_on = !wanted || finish || !events.empty() || on_text("", false);
+    for (const ReplyEvent& event : events) {
+      if (!wanted || !goes_on) break;
+      const bool text = event.kind == ReplyEvent::Kind::kText;
+      if (text || event.kind == ReplyEvent::Kind::kReasoning) goes_on = on_text(event.text, !text);
+    }
+    if (wanted && !goes_on) {
       wanted = false;
       model.engine->cancel(id);
     }
@@ -84,13 +90,24 @@ Result<GenerationFinish> stream_generation(ServedModel& model, std::vector<Token
   return *finish;
 }
 
+ReplyFormat reply_format(const ServedModel& model, const ChatTokens& chat) {
+  return {model.chat->reply_language(), {chat.start, /*parse_tools=*/false, ""}};
+}
+
 Result<AnswerStats> LocalChat::answer(const std::vector<ChatMessage>& messages, const ChatSettings& settings,
                                       const OnText& on_text) {
-  ChatPrompt prompt;
-  for (const ChatMessage& message : messages) prompt.messages.push_back({message.role, message.content});
-  DW_TRY(std::vector<Token> tokens, encode_chat(*model_, prompt));
-  DW_TRY(const GenerationFinish finish,
-         stream_generation(*model_, std::move(tokens), chat_options(settings, defaults_), on_text));
+  Conversation conversation;
+  for (const ChatMessage& message : messages) {
+    Message one{message.role, message.content};
+    if (!message.reasoning.empty()) one.reasoning = message.reasoning;
+    conversation.messages.push_back(std::move(one));
+  }
+  if (const auto thinking = settings.find("thinking"); thinking != settings.end())
+    conversation.thinking = thinking->second > 0;
+  DW_TRY(ChatTokens chat, encode_chat(*model_, conversation));
+  GenerationOptions options = chat_options(settings, defaults_);
+  options.reply = reply_format(*model_, chat);
+  DW_TRY(const GenerationFinish finish, stream_generation(*model_, std::move(chat.tokens), options, on_text));
   return AnswerStats{finish.prompt_tokens, finish.cached_tokens, finish.generated_tokens,
                      finish.prefill_seconds, finish.decode_seconds};
 }

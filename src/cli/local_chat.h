@@ -5,6 +5,7 @@
 
 #include "cli/repl/repl.h"
 #include "server/model/generation.h"
+#include "server/model/prompt.h"
 
 namespace deepwell {
 
@@ -12,6 +13,9 @@ namespace deepwell {
 GenerationOptions default_chat_options();
 /// Settings by their names in settings.h over the defaults.
 GenerationOptions chat_options(const ChatSettings& settings, GenerationOptions options);
+
+/// A chat without tools: thinking is told from the answer.
+ReplyFormat reply_format(const ServedModel& model, const ChatTokens& chat);
 
 /// Generates on the engine's thread and hands text to `on_text` on the calling one. on_text gets "" every
 /// 100 ms while there is none; when it returns false the generation is cancelled.

@@ -30,7 +30,7 @@ TEST_F(ApiTest, WrongFieldsAreNamed) {
       {{{"messages", {{{"role", "user"}, {"content", 5}}}}}, "messages[0].content"},
       {{{"messages", {{{"role", "user"}, {"content", {{{"type", "image_url"}}}}}}}},
        "messages[0].content[0].type"},
-      {{{"messages", {{{"role", "tool"}, {"content", "x"}}}}}, "messages[0].role"},
+      {{{"messages", {{{"role", "function"}, {"content", "x"}}}}}, "messages[0].role"},
       {{{"temperature", "hot"}}, "temperature"},
       {{{"temperature", -0.1}}, "temperature"},
       {{{"top_p", 0}}, "top_p"},
@@ -52,14 +52,14 @@ TEST_F(ApiTest, WrongFieldsAreNamed) {
       {{{"top_logprobs", 3}}, "top_logprobs"},
       {{{"logprobs", true}, {"top_logprobs", 21}}, "top_logprobs"},
       {{{"response_format", {{"type", "json_object"}}}}, "response_format.type"},
-      {{{"tools", {{{"type", "function"}}}}}, "tools"},
+      {{{"tools", {{{"type", "function"}}}}}, "tools[0].function"},
       {{{"tool_choice", "required"}}, "tool_choice"},
       {{{"guided_json", json::object()}}, "guided_json"},
       {{{"frobnicate", 1}}, "frobnicate"},
       {{{"messages", {{{"role", "user"}, {"content", "raise"}}}}}, "messages"},
   };
   for (const auto& [field, param] : cases) expect_refused("/v1/chat/completions", chat(field), param);
-  const json answer = post("/v1/chat/completions", chat({{"tools", {1}}}), 400);
+  const json answer = post("/v1/chat/completions", chat({{"functions", {1}}}), 400);
   EXPECT_EQ(answer["error"]["code"], "unsupported_parameter");
   for (const auto& [field, param] : std::initializer_list<std::pair<json, const char*>>{
            {{{"prompt", 5}}, "prompt"},

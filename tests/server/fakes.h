@@ -17,6 +17,7 @@
 
 #include "server/app/app.h"
 #include "server/model/served_model.h"
+#include "text/chat/template_encoder.h"
 
 namespace deepwell::fakes {
 
@@ -266,12 +267,14 @@ class FakeEngine final : public Engine {
 
 inline std::vector<Token> tokens_of(std::string_view text) { return FakeTokenizer().encode(text, {}); }
 
-inline std::shared_ptr<ServedModel> fake_model(Script script, const std::string& id = "fake-model") {
+/// `chat_source`: what the template is said to be; it decides how replies are read.
+inline std::shared_ptr<ServedModel> fake_model(Script script, const std::string& id = "fake-model",
+                                               std::string_view chat_source = "") {
   auto model = std::make_shared<ServedModel>();
   model->id = id;
   model->created_unix_seconds = 1700000000;
   model->tokenizer = std::make_unique<FakeTokenizer>();
-  model->chat = std::make_unique<FakeTemplate>();
+  model->chat = make_template_encoder(std::make_unique<FakeTemplate>(), chat_source, "<s>", "<|im_end|>");
   model->engine = std::make_unique<FakeEngine>(*model->tokenizer, std::move(script));
   return model;
 }

@@ -34,13 +34,13 @@ TEST(Prompt, OneBosWhoeverWritesIt) {
       SCOPED_TRACE(testing::Message() << vocabulary_adds << template_writes);
       ServedModel model;
       model.tokenizer = std::make_unique<FakeTokenizer>(vocabulary_adds);
-      model.chat = std::make_unique<FakeTemplate>(template_writes);
-      const auto tokens = encode_chat(model, {{{"user", "x"}}, true, ""});
+      model.chat = make_template_encoder(std::make_unique<FakeTemplate>(template_writes), "", "<s>", "");
+      const auto tokens = encode_chat(model, {.messages = {{"user", "x"}}});
       ASSERT_TRUE(tokens.ok());
-      const auto count = std::count(tokens->begin(), tokens->end(), FakeTokenizer::kBos);
+      const auto count = std::count(tokens->tokens.begin(), tokens->tokens.end(), FakeTokenizer::kBos);
       EXPECT_EQ(count, vocabulary_adds || template_writes ? 1 : 0);
       if (count == 1) {
-        EXPECT_EQ(tokens->front(), FakeTokenizer::kBos);
+        EXPECT_EQ(tokens->tokens.front(), FakeTokenizer::kBos);
       }
     }
   }
@@ -53,7 +53,7 @@ TEST(Prompt, WithoutATemplateChatIsRefusedWithAWayOut) {
   ServedModel model;
   model.id = "base-model";
   model.tokenizer = std::make_unique<FakeTokenizer>();
-  const auto tokens = encode_chat(model, {{{"user", "x"}}, true, ""});
+  const auto tokens = encode_chat(model, {.messages = {{"user", "x"}}});
   ASSERT_FALSE(tokens.ok());
   EXPECT_NE(tokens.error().message.find("/v1/completions"), std::string::npos);
 }

@@ -17,7 +17,7 @@ class ServerTest : public testing::Test {
 
   void start(Script script, AppOptions options = {}, Phase phase = Phase::kReady) {
     service_ = std::make_unique<Service>();
-    auto model = fake_model(std::move(script));
+    auto model = fake_model(std::move(script), "fake-model", chat_source_);
     engine_ = static_cast<FakeEngine*>(model->engine.get());
     service_->add_model(std::move(model), {"other-name", "org/name"});
     service_->set_phase(phase);
@@ -91,6 +91,7 @@ class ServerTest : public testing::Test {
 
   std::unique_ptr<Service> service_;
   FakeEngine* engine_ = nullptr;
+  std::string chat_source_;  ///< what the model's template is said to be: how replies are read
   std::unique_ptr<App> app_;
 
  private:

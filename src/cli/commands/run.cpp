@@ -13,7 +13,9 @@
 
 #include "cli/command.h"
 #include "cli/local_chat.h"
+#include "cli/repl/thinking_printer.h"
 #include "cli/repl/visible_text.h"
+#include "server/model/chat_language.h"
 #include "server/model/prompt.h"
 #include "store/store.h"
 
@@ -25,7 +27,9 @@ struct Flags {
   GenerationOptions generation = default_chat_options();
   std::uint64_t seed = 0;
   EngineOptions engine;
-  bool raw = false, json = false, verbose = false;
+  bool raw = false, json = false, verbose = false, hide_thinking = false;
+  std::optional<bool> thinking;
+  std::string chat_template;
 };
 
 /// A line on the terminal that tells how far loading is, and wipes itself.
@@ -60,24 +64,29 @@ std::string summary(const GenerationFinish& finish) {
                      decode_per_second(finish));
 }
 
-Result<std::vector<Token>> encode(const ServedModel& model, const Flags& flags, const std::string& text) {
+/// The prompt as tokens; `options` learn how the reply is read.
+Result<std::vector<Token>> encode(const ServedModel& model, const Flags& flags, const std::string& text,
+                                  GenerationOptions& options) {
   if (flags.raw) return encode_raw(*model.tokenizer, text);
-  ChatPrompt prompt;
-  if (!flags.system.empty()) prompt.messages.push_back({"system", flags.system});
-  prompt.messages.push_back({"user", text});
-  return encode_chat(model, prompt);
+  Conversation conversation;
+  if (!flags.system.empty()) conversation.messages.push_back({"system", flags.system});
+  conversation.messages.push_back({"user", text});
+  conversation.thinking = flags.thinking;
+  DW_TRY(ChatTokens chat, encode_chat(model, conversation));
+  options.reply = reply_format(model, chat);
+  return std::move(chat.tokens);
 }
 
 Status answer_as_json(ServedModel& model, const Flags& flags, const std::string& text) {
-  DW_TRY(std::vector<Token> prompt, encode(model, flags, text));
   GenerationOptions options = flags.generation;
   options.sampling.logprobs = 0;  // brings the tokens along
+  DW_TRY(std::vector<Token> prompt, encode(model, flags, text, options));
   DW_TRY(const GeneratedText made, generate(model, prompt, options));
   std::vector<Token> tokens;
   for (const TokenOutput& token : made.tokens) tokens.push_back(token.token);
   const GenerationFinish& f = made.finish;
-  const nlohmann::ordered_json line = {
-      {"text", made.text},
+  nlohmann::ordered_json line = {
+      {"text", made.message.content},
       {"tokens", tokens},
       {"prompt_tokens", prompt},
       {"finish_reason", reason_name(f.reason)},
@@ -87,20 +96,26 @@ Status answer_as_json(ServedModel& model, const Flags& flags, const std::string&
         {"decode_seconds", f.decode_seconds},
         {"prefill_tokens_per_second", per_second(f.prompt_tokens, f.prefill_seconds)},
         {"decode_tokens_per_second", decode_per_second(f)}}}};
+  if (made.message.reasoning) line["reasoning"] = *made.message.reasoning;
   std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
   return Done{};
 }
 
 Status answer_once(ServedModel& model, const Flags& flags, const std::string& text) {
   if (flags.json) return answer_as_json(model, flags, text);
-  DW_TRY(std::vector<Token> prompt, encode(model, flags, text));
+  GenerationOptions options = flags.generation;
+  DW_TRY(std::vector<Token> prompt, encode(model, flags, text, options));
   const bool terminal = ::isatty(STDOUT_FILENO) == 1;
+  ThinkingPrinter printer(terminal, flags.hide_thinking);
   DW_TRY(const GenerationFinish finish,
-         stream_generation(model, std::move(prompt), flags.generation, [terminal](std::string_view piece) {
-           const std::string shown = terminal ? visible_text(piece) : std::string(piece);
+         stream_generation(model, std::move(prompt), options, [&](std::string_view piece, bool thinking) {
+           const std::string shown =
+               piece.empty() ? ""
+                             : printer.show(terminal ? visible_text(piece) : std::string(piece), thinking);
            std::fwrite(shown.data(), 1, shown.size(), stdout);
            return std::fflush(stdout) == 0;  // nobody reads any more: stop
          }));
+  std::fputs(printer.end().c_str(), stdout);
   std::fputc('\n', stdout);
   if (flags.verbose) std::fprintf(stderr, "%s\n", summary(finish).c_str());
   return Done{};
@@ -118,6 +133,7 @@ Status run(const Flags& flags, bool has_prompt) {
   if (!talk && text.empty())
     return Error{ErrorCode::kInvalid, "the prompt is empty; give a PROMPT or pipe one in"};
   ServedModelOptions options;
+  DW_TRY(options.chat_template, chat_template_of(flags.chat_template));
   options.engine = flags.engine;
   options.engine.parallel = 1;
   options.engine.cache_type = *parse_cache_type(flags.cache_type);  // one of the names, by its check
@@ -128,6 +144,8 @@ Status run(const Flags& flags, bool has_prompt) {
   const auto editor = LineEditor::open(stdin, stdout, default_history_file());
   ReplOptions repl;
   repl.system = flags.system;
+  repl.hide_thinking = flags.hide_thinking;
+  if (flags.thinking) repl.settings["thinking"] = *flags.thinking ? 1 : 0;
   const EngineInfo& info = model->engine->info();
   repl.greeting = fmt::format("{} ({}). /help tells what can be typed, Ctrl-D leaves.",
                               visible_text(info.name.empty() ? model->id : info.name), info.weight_types);
@@ -177,6 +195,15 @@ Command command_commands_run() {
     CLI::Option* seed = sub->add_option("--seed", flags->seed, "The same seed gives the same text");
     sub->add_option("--stop", flags->generation.stop, "End before this text; may be given more than once");
     sub->add_option("--system", flags->system, "A system message");
+    sub->add_flag_callback(
+        "--think", [flags] { flags->thinking = true; }, "Let the model think before it answers");
+    sub->add_flag_callback(
+           "--no-think", [flags] { flags->thinking = false; }, "Have the model answer at once")
+        ->excludes("--think");
+    sub->add_flag("--hide-thinking", flags->hide_thinking, "Do not show what the model thinks");
+    sub->add_option("--chat-template", flags->chat_template,
+                    "Chat language instead of the model's own: " + chat_template_names() +
+                        ", or a file with a Jinja template");
     sub->add_flag("--raw", flags->raw, "No chat template: the model continues the text");
     sub->add_flag("--ignore-end", flags->generation.ignore_end, "Go on after the model's end token");
     sub->add_flag("--json", flags->json, "One JSON object: text, tokens, timings, finish reason");

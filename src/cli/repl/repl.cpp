@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "cli/repl/settings.h"
+#include "cli/repl/thinking_printer.h"
 #include "cli/repl/transcript.h"
 #include "cli/repl/visible_text.h"
 
@@ -80,6 +81,8 @@ class Repl {
         {"/show", "", "shows system text, settings and conversation", &Repl::show},
         {"/save", "FILE", "writes the conversation to FILE", &Repl::save},
         {"/load", "FILE", "goes on with a saved conversation", &Repl::load},
+        {"/think", "on|off|show|hide", "lets the model think first or not; shows its thinking or not",
+         &Repl::think},
         {"/regen", "", "answers the last message anew", &Repl::regenerate},
         {"/undo", "", "takes back the last message and its answer", &Repl::undo},
         {"/stats", "", "shows how long the last answer took", &Repl::stats},
@@ -149,10 +152,14 @@ class Repl {
 
   bool answer() {
     std::string text;
+    ThinkingPrinter printer(editor_.interactive(), options_.hide_thinking);
+    std::string reasoning;
     bool stopped = false;
-    const auto on_text = [&](std::string_view piece) {
-      text += piece;
-      if (!piece.empty()) print(editor_.interactive() ? visible_text(piece) : std::string(piece));
+    const auto on_text = [&](std::string_view piece, bool thinking) {
+      (thinking ? reasoning : text) += piece;
+      if (!piece.empty()) {
+        print(printer.show(editor_.interactive() ? visible_text(piece) : std::string(piece), thinking));
+      }
       stopped = stopped || interrupted;
       return !stopped;
     };
@@ -160,6 +167,7 @@ class Repl {
       const CatchInterrupt catch_interrupt;
       return backend_.answer(messages_, settings_, on_text);
     }();
+    print(printer.end());
     if (!text.empty() && !text.ends_with('\n')) print("\n");
     if (!result) {
       failed_ = true;
@@ -168,7 +176,7 @@ class Repl {
     }
     if (stopped) print("(stopped)\n");
     last_ = *result;
-    messages_.push_back({"assistant", std::move(text)});
+    messages_.push_back({"assistant", std::move(text), std::move(reasoning)});
     return true;
   }
 
@@ -192,10 +200,22 @@ class Repl {
                          name, near.empty() ? "" : fmt::format(", did you mean {}?", near)));
   }
 
+  void think(std::string_view word) {
+    if (word == "on" || word == "off") {
+      settings_["thinking"] = word == "on" ? 1 : 0;
+      return print(word == "on" ? "The model thinks first, if it can.\n" : "The model answers at once.\n");
+    }
+    if (word == "show" || word == "hide") {
+      options_.hide_thinking = word == "hide";
+      return print(word == "hide" ? "Thinking is not shown.\n" : "Thinking is shown.\n");
+    }
+    complain("/think takes on, off, show or hide");
+  }
+
   void help(std::string_view) {
     std::string text;
     for (const Command& known : commands())
-      text += fmt::format("  {:<18} {}\n", fmt::format("{} {}", known.name, known.argument), known.meaning);
+      text += fmt::format("  {:<23} {}\n", fmt::format("{} {}", known.name, known.argument), known.meaning);
     print(text +
           "A line that ends in \\ goes on in the next one; \"\"\" starts and ends a block of lines.\n"
           "Ctrl-C stops an answer.\n");

@@ -17,6 +17,7 @@ namespace deepwell {
 struct ChatMessage {
   std::string role;  ///< "system", "user" or "assistant"
   std::string content;
+  std::string reasoning{};  ///< an assistant's thinking
 };
 
 /// Values set by the user, by name (settings.h); a name that is absent means the backend's default.
@@ -31,8 +32,9 @@ struct AnswerStats {
 class ChatBackend {
  public:
   virtual ~ChatBackend() = default;
-  /// Takes text (whole UTF-8 characters); false asks to stop, and answer() then returns success soon.
-  using OnText = std::function<bool(std::string_view)>;
+  /// Takes text (whole UTF-8 characters), of the answer or of the thinking before it; false asks to stop, and
+  /// answer() then returns success soon.
+  using OnText = std::function<bool(std::string_view text, bool thinking)>;
   /// Answers on the calling thread. While there is no text yet (a long prompt is read), calls on_text with
   /// "" every 100 ms or so: that is how Ctrl-C gets through.
   virtual Result<AnswerStats> answer(const std::vector<ChatMessage>& messages, const ChatSettings& settings,
@@ -43,6 +45,7 @@ struct ReplOptions {
   std::string system;     ///< the first system message; empty: none
   ChatSettings settings;  ///< as given by flags
   std::string greeting;   ///< shown on a terminal only
+  bool hide_thinking = false;
 };
 
 /// Talks until the input ends or /exit. Answers go to `out`, complaints to `err`. Returns the exit code: 1 if

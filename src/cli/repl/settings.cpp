@@ -20,6 +20,7 @@ const std::vector<ChatSetting>& all_chat_settings() {
       {"frequency_penalty", "above 0 avoids words the more often they were used", -2, 2, false},
       {"presence_penalty", "above 0 avoids words once used", -2, 2, false},
       {"max_tokens", "the longest answer; -1 for no limit", -1, 1e9, true},
+      {"thinking", "1 lets the model think first, 0 has it answer at once", 0, 1, true},
       {"seed", "the same seed gives the same answer", 0, 9007199254740991.0, true},
   };
   return all;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // POST /v1/chat/completions. Source: OpenAI API reference, "Create chat completion", "The chat completion
 // chunk object".
+#include <map>
+
 #include "server/app/answer.h"
 #include "server/app/token_text.h"
 
@@ -22,9 +24,9 @@ class ChatDialect final : public Dialect {
     for (std::size_t i = 0; i < choices.size(); ++i) {
       object["choices"].push_back(
           {{"index", i},
-           {"message", {{"role", "assistant"}, {"content", choices[i].text}, {"refusal", nullptr}}},
+           {"message", message_of(choices[i].message)},
            {"logprobs", logprobs_ ? logprobs_of(choices[i].tokens) : json(nullptr)},
-           {"finish_reason", finish_name(choices[i].finish.reason)}});
+           {"finish_reason", reason_of(choices[i].finish, choices[i].message.tool_calls.size())}});
     }
     object["usage"] = to_json(usage);
     return object;
@@ -33,12 +35,21 @@ class ChatDialect final : public Dialect {
   json opening(const AnswerHead& head, int choice) override {
     return chunk(head, choice, {{"role", "assistant"}, {"content", ""}}, nullptr, nullptr);
   }
-  json piece(const AnswerHead& head, int choice, const TextPiece& piece) override {
-    return chunk(head, choice, {{"content", piece.text}},
-                 logprobs_ ? logprobs_of(piece.tokens) : json(nullptr), nullptr);
+  std::vector<json> piece(const AnswerHead& head, int choice, const TextPiece& piece) override {
+    std::vector<json> chunks;
+    json logprobs = logprobs_ ? logprobs_of(piece.tokens) : json(nullptr);  // with the first of the chunks
+    for (const ReplyEvent& event : piece.events) {
+      if (event.kind == ReplyEvent::Kind::kToolStart) ++calls_[choice];
+      json delta = delta_of(event);
+      if (!delta.is_null())
+        chunks.push_back(chunk(head, choice, std::move(delta), std::exchange(logprobs, nullptr), nullptr));
+    }
+    if (!logprobs.is_null() && !piece.tokens.empty())
+      chunks.push_back(chunk(head, choice, {{"content", ""}}, std::move(logprobs), nullptr));
+    return chunks;
   }
   json closing(const AnswerHead& head, int choice, const GenerationFinish& finish) override {
-    return chunk(head, choice, json::object(), nullptr, finish_name(finish.reason));
+    return chunk(head, choice, json::object(), nullptr, reason_of(finish, calls_[choice]));
   }
   json usage(const AnswerHead& head, const Usage& usage) override {
     json object = object_of(head, "chat.completion.chunk");
@@ -47,6 +58,41 @@ class ChatDialect final : public Dialect {
   }
 
  private:
+  static json message_of(const Message& message) {
+    json out = {{"role", "assistant"}, {"content", message.content}, {"refusal", nullptr}};
+    if (message.reasoning) out["reasoning_content"] = *message.reasoning;
+    if (message.tool_calls.empty()) return out;
+    if (message.content.empty()) out["content"] = nullptr;
+    out["tool_calls"] = json::array();
+    for (const ToolCall& call : message.tool_calls) {
+      out["tool_calls"].push_back({{"id", call.id},
+                                   {"type", "function"},
+                                   {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
+    }
+    return out;
+  }
+  static json delta_of(const ReplyEvent& event) {
+    switch (event.kind) {
+      case ReplyEvent::Kind::kReasoning:
+        return {{"reasoning_content", event.text}};
+      case ReplyEvent::Kind::kText:
+        return {{"content", event.text}};
+      case ReplyEvent::Kind::kToolStart:
+        return {{"tool_calls", json::array({{{"index", event.call},
+                                             {"id", event.id},
+                                             {"type", "function"},
+                                             {"function", {{"name", event.text}, {"arguments", ""}}}}})}};
+      case ReplyEvent::Kind::kToolArguments:
+        return {{"tool_calls",
+                 json::array({{{"index", event.call}, {"function", {{"arguments", event.text}}}}})}};
+      case ReplyEvent::Kind::kToolEnd:
+        break;
+    }
+    return nullptr;
+  }
+  static const char* reason_of(const GenerationFinish& finish, std::size_t calls) {
+    return finish.reason == FinishReason::kStop && calls > 0 ? "tool_calls" : finish_name(finish.reason);
+  }
   static json object_of(const AnswerHead& head, const char* kind) {
     return {{"id", head.id},
             {"object", kind},
@@ -80,6 +126,7 @@ class ChatDialect final : public Dialect {
 
   const Tokenizer& tokenizer_;
   bool logprobs_, usage_;
+  std::map<int, std::size_t> calls_;  ///< of tools, by choice
 };
 
 void chat_completions(const Call& call) {

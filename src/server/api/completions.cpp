@@ -23,7 +23,7 @@ class CompletionDialect final : public Dialect {
     for (std::size_t i = 0; i < choices.size(); ++i) {
       const int index = static_cast<int>(i);
       object["choices"].push_back({{"index", i},
-                                   {"text", choices[i].text},
+                                   {"text", choices[i].message.content},
                                    {"logprobs", logprobs_of(index, choices[i].tokens)},
                                    {"finish_reason", finish_name(choices[i].finish.reason)}});
     }
@@ -32,8 +32,10 @@ class CompletionDialect final : public Dialect {
   }
 
   json opening(const AnswerHead& /*head*/, int /*choice*/) override { return nullptr; }
-  json piece(const AnswerHead& head, int choice, const TextPiece& piece) override {
-    return chunk(head, choice, piece.text, logprobs_of(choice, piece.tokens), nullptr);
+  std::vector<json> piece(const AnswerHead& head, int choice, const TextPiece& piece) override {
+    std::string text;
+    for (const ReplyEvent& event : piece.events) text += event.text;
+    return {chunk(head, choice, text, logprobs_of(choice, piece.tokens), nullptr)};
   }
   json closing(const AnswerHead& head, int choice, const GenerationFinish& finish) override {
     return chunk(head, choice, "", nullptr, finish_name(finish.reason));

@@ -36,11 +36,11 @@ void tokenize(const Call& call) {
     const ApiResult<Request> chat = parse_chat_request(
         Json({{"messages", (*body)["messages"]}}).dump(-1, ' ', false, Json::error_handler_t::replace));
     if (!chat) return call.reply_error(chat.error());
-    ChatPrompt prompt = chat->chat;
-    prompt.add_generation_prompt = generation_prompt;
-    Result<std::vector<Token>> encoded = encode_chat(model, prompt);
+    Conversation conversation = chat->chat;
+    conversation.add_generation_prompt = generation_prompt;
+    Result<ChatTokens> encoded = encode_chat(model, conversation);
     if (!encoded) return call.reply_error(to_api_error(encoded.error()));
-    tokens = std::move(*encoded);
+    tokens = std::move(encoded->tokens);
   } else if (add_special && parse_special) {
     tokens = encode_raw(*model.tokenizer, *text);
   } else {

@@ -5,6 +5,8 @@
 
 #include <random>
 
+#include "text/chat/assemble.h"
+
 namespace deepwell {
 namespace {
 using nlohmann::json;
@@ -123,6 +125,7 @@ std::optional<ApiError> Answer::submit(const std::vector<std::vector<Token>>& pr
     const std::size_t copy = i % static_cast<std::size_t>(request_.choices);
     GenerationOptions options = request_.generation;
     if (options.sampling.seed) *options.sampling.seed += copy;  // choices of one request should differ
+    if (options.reply && copy > 0) options.reply->options.call_id_tail = random_id();
     auto listener = std::make_shared<ChoiceListener>(shared_from_this(), static_cast<int>(i));
     Result<std::uint64_t> id =
         start_generation(model_, prompts[i / static_cast<std::size_t>(request_.choices)], std::move(options),
@@ -203,12 +206,13 @@ void Answer::text(int choice, TextPiece piece) {
   if (abandoned_) return;
   State& state = states_[static_cast<std::size_t>(choice)];
   if (request_.stream) {
-    piece.text.insert(0, state.echo);
-    state.echo.clear();
-    send(dialect_->piece(head_, choice, piece));
+    if (!state.echo.empty()) {
+      piece.events.insert(piece.events.begin(), {ReplyEvent::Kind::kText, std::exchange(state.echo, {})});
+    }
+    for (json& event : dialect_->piece(head_, choice, piece)) send(event);
     return;
   }
-  state.choice.text += piece.text;
+  for (const ReplyEvent& event : piece.events) append(state.choice.message, event);
   for (TokenOutput& token : piece.tokens) state.choice.tokens.push_back(std::move(token));
 }
 
@@ -224,7 +228,10 @@ void Answer::finish(int choice, const GenerationFinish& finish) {
         {model_.id, finish, request_.generation.max_tokens, state.first_token_seconds, total_seconds});
     call_.service.note_duration(total_seconds);
     if (request_.stream && !abandoned_) {
-      if (!state.echo.empty()) send(dialect_->piece(head_, choice, {std::move(state.echo), {}}));
+      if (!state.echo.empty()) {
+        const TextPiece echo{{{ReplyEvent::Kind::kText, std::move(state.echo)}}, {}};
+        for (json& event : dialect_->piece(head_, choice, echo)) send(event);
+      }
       if (finish.reason == FinishReason::kStop || finish.reason == FinishReason::kLength) {
         send(dialect_->closing(head_, choice, finish));
       }
@@ -287,22 +294,26 @@ void Answer::complete() {
   if (failure) return call_.reply_error(*failure);
   std::vector<Choice> choices;
   for (State& state : states_) {
-    state.choice.text.insert(0, state.echo);
+    state.choice.message.content.insert(0, state.echo);
     choices.push_back(std::move(state.choice));
   }
   call_.reply_json(dump(dialect_->whole(head_, choices, total)));
 }
 
-ApiResult<std::vector<std::vector<Token>>> encode_prompts(const Request& request, const ServedModel& model) {
+/// The prompts as tokens; for a chat also how its reply is read, in `request`.
+ApiResult<std::vector<std::vector<Token>>> encode_prompts(Request& request, const ServedModel& model) {
   std::vector<std::vector<Token>> prompts;
   if (request.is_chat) {
-    Result<std::vector<Token>> tokens = encode_chat(model, request.chat);
-    if (!tokens) {
-      ApiError error = to_api_error(tokens.error());
+    Result<ChatTokens> chat = encode_chat(model, request.chat);
+    if (!chat) {
+      ApiError error = to_api_error(chat.error());
       error.param = "messages";
       return error;
     }
-    prompts.push_back(std::move(*tokens));
+    const bool tools =
+        !request.chat.tools.empty() && request.chat.tool_choice.kind != ToolChoice::Kind::kNone;
+    request.generation.reply = ReplyFormat{model.chat->reply_language(), {chat->start, tools, random_id()}};
+    prompts.push_back(std::move(chat->tokens));
   }
   for (const Request::RawPrompt& prompt : request.prompts) {
     if (const auto* text = std::get_if<std::string>(&prompt); text != nullptr) {

@@ -24,7 +24,7 @@ struct Usage {
 
 /// One answer among the choices of a request, complete.
 struct Choice {
-  std::string text;
+  Message message{"assistant", {}};
   std::vector<TokenOutput> tokens;  ///< when logprobs were asked for
   GenerationFinish finish;
 };
@@ -38,7 +38,7 @@ class Dialect {
                                const Usage& usage) = 0;
   /// The pieces of a stream; null where the dialect sends none.
   virtual nlohmann::json opening(const AnswerHead& head, int choice) = 0;
-  virtual nlohmann::json piece(const AnswerHead& head, int choice, const TextPiece& piece) = 0;
+  virtual std::vector<nlohmann::json> piece(const AnswerHead& head, int choice, const TextPiece& piece) = 0;
   virtual nlohmann::json closing(const AnswerHead& head, int choice, const GenerationFinish& finish) = 0;
   virtual nlohmann::json usage(const AnswerHead& head, const Usage& usage) = 0;
 };

@@ -3,25 +3,35 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "engine/run/engine.h"
 #include "server/model/served_model.h"
+#include "text/chat/conversation.h"
+#include "text/reply/reply_parser.h"
 
 namespace deepwell {
 
-struct GenerationOptions {
-  SamplingOptions sampling;
-  std::int64_t max_tokens = -1;   ///< -1: until the context is full
-  std::vector<std::string> stop;  ///< the text ends just before the first of these
-  bool ignore_end = false;        ///< go on after end tokens
+/// How to read a reply. Stop strings then count in the answer's text only, as in DeepSeek's API.
+struct ReplyFormat {
+  ReplyLanguage language = ReplyLanguage::kPlain;
+  ReplyOptions options;
 };
 
-/// Text that may be shown, and the tokens whose text is out with it (only when logprobs were asked for).
+struct GenerationOptions {
+  SamplingOptions sampling;
+  std::int64_t max_tokens = -1;        ///< -1: until the context is full
+  std::vector<std::string> stop;       ///< the text ends just before the first of these
+  bool ignore_end = false;             ///< go on after end tokens
+  std::optional<ReplyFormat> reply{};  ///< a chat's: thinking and calls of tools are told from text
+};
+
+/// More of a reply, and the tokens whose text is out with it (only when logprobs were asked for).
 struct TextPiece {
-  std::string text;  ///< whole UTF-8 characters; may be empty when only tokens come
+  std::vector<ReplyEvent> events;  ///< kText only, unless GenerationOptions::reply; may be empty
   std::vector<TokenOutput> tokens;
 };
 
@@ -52,7 +62,7 @@ Result<std::uint64_t> start_generation(ServedModel& model, std::vector<Token> pr
                                        std::shared_ptr<GenerationListener> listener);
 
 struct GeneratedText {
-  std::string text;
+  Message message{"assistant", {}};
   std::vector<TokenOutput> tokens;  ///< when logprobs were asked for
   GenerationFinish finish;
 };

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/model/prompt.h"
 
-#include <nlohmann/json.hpp>
+#include <optional>
 
 namespace deepwell {
 namespace {
-using nlohmann::json;
-
 bool is_special(const Vocabulary& vocabulary, Token token) {
   if (token < 0 || static_cast<std::size_t>(token) >= vocabulary.types.size()) return false;
   const TokenType type = vocabulary.types[static_cast<std::size_t>(token)];
@@ -24,10 +22,6 @@ std::optional<Token> bos_before_text(const Tokenizer& tokenizer) {
 void ensure_one_bos(const Tokenizer& tokenizer, std::vector<Token>& tokens) {
   const std::optional<Token> bos = bos_before_text(tokenizer);
   if (bos && (tokens.empty() || tokens.front() != *bos)) tokens.insert(tokens.begin(), *bos);
-}
-
-std::string token_text(const Tokenizer& tokenizer, std::optional<Token> token) {
-  return token ? std::string(tokenizer.token_bytes(*token, true)) : std::string();
 }
 
 }  // namespace
@@ -71,34 +65,17 @@ std::vector<Token> encode_parts(const Tokenizer& tokenizer, std::span<const Prom
   return out;
 }
 
-Result<std::vector<Token>> encode_chat(const ServedModel& model, const ChatPrompt& prompt) {
+Result<ChatTokens> encode_chat(const ServedModel& model, const Conversation& conversation) {
   if (model.chat == nullptr) {
     return Error{ErrorCode::kUnsupported,
                  "the model '" + model.id +
                      "' has no chat template; send a raw prompt to /v1/completions, or "
                      "load a model that was made for chat"};
   }
-  json context = json::object();
-  if (!prompt.template_arguments.empty()) {
-    json more = json::parse(prompt.template_arguments, nullptr, false);
-    if (!more.is_object()) return Error{ErrorCode::kInvalid, "template arguments must be a JSON object"};
-    context = std::move(more);
-  }
-  context["messages"] = json::array();
-  for (const Message& message : prompt.messages) {
-    json one = {{"role", message.role}, {"content", message.content}};
-    if (message.name) one["name"] = *message.name;
-    if (message.reasoning) one["reasoning_content"] = *message.reasoning;
-    context["messages"].push_back(std::move(one));
-  }
-  context["add_generation_prompt"] = prompt.add_generation_prompt;
-  context["bos_token"] = token_text(*model.tokenizer, model.tokenizer->vocabulary().bos);
-  context["eos_token"] = token_text(*model.tokenizer, model.tokenizer->vocabulary().eos);
-  const std::string text = context.dump(-1, ' ', false, json::error_handler_t::replace);
-  DW_TRY(const std::vector<PromptPart> parts, model.chat->render(text));
-  std::vector<Token> tokens = encode_parts(*model.tokenizer, parts);
-  ensure_one_bos(*model.tokenizer, tokens);
-  return tokens;
+  DW_TRY(const EncodedPrompt prompt, model.chat->encode(conversation));
+  ChatTokens chat{encode_parts(*model.tokenizer, prompt.parts), prompt.start};
+  ensure_one_bos(*model.tokenizer, chat.tokens);
+  return chat;
 }
 
 std::vector<Token> encode_raw(const Tokenizer& tokenizer, std::string_view text) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,28 +8,20 @@
 
 #include "base/result.h"
 #include "server/model/served_model.h"
+#include "text/chat/conversation.h"
 
 namespace deepwell {
 
-/// One turn of a chat.
-struct Message {
-  std::string role;     ///< "system", "developer", "user", "assistant"
-  std::string content;  ///< any bytes; broken UTF-8 becomes U+FFFD in the prompt
-  std::optional<std::string> name{};
-  std::optional<std::string> reasoning{};  ///< an earlier turn's thinking, for templates that read it
-};
-
-/// A whole chat, ready for a template.
-struct ChatPrompt {
-  std::vector<Message> messages;
-  bool add_generation_prompt = true;
-  std::string template_arguments;  ///< a JSON object of more template variables, or ""
+/// A chat as tokens, and how the reply to it is to be read.
+struct ChatTokens {
+  std::vector<Token> tokens;
+  ReplyStart start;
 };
 
 /// Template text becomes special tokens, users' text never does; a BOS comes once, whether the template
-/// writes it or the vocabulary asks for it. Errors: kUnsupported (no template), kInvalid (the template's
-/// words).
-Result<std::vector<Token>> encode_chat(const ServedModel& model, const ChatPrompt& prompt);
+/// writes it or the vocabulary asks for it. Errors: kUnsupported (no chat language), kInvalid (what the
+/// language or the template says).
+Result<ChatTokens> encode_chat(const ServedModel& model, const Conversation& conversation);
 
 /// A prompt taken as it is: special tokens written in it count, as in every raw completion API.
 std::vector<Token> encode_raw(const Tokenizer& tokenizer, std::string_view text);

@@ -4,14 +4,10 @@
 #include <chrono>
 #include <filesystem>
 
+#include "server/model/chat_language.h"
+
 namespace deepwell {
 namespace {
-
-// What a model without a template of its own gets when its vocabulary has ChatML's turns.
-constexpr const char* kChatMl =
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + "
-    "'<|im_end|>' "
-    "+ '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 
 std::string id_of(const ModelFile& file) {
   std::string id = file.metadata().text("general.name").value_or("");
@@ -69,18 +65,6 @@ Result<Vocabulary> vocabulary_of(const Metadata& metadata) {
   return vocabulary;
 }
 
-namespace {
-/// Every text that becomes one token when special tokens are parsed.
-std::vector<std::string> special_texts(const Tokenizer& tokenizer) {
-  std::vector<std::string> texts;
-  const std::vector<TokenType>& types = tokenizer.vocabulary().types;
-  for (std::size_t i = 0; i < types.size(); ++i)
-    if (types[i] == TokenType::kControl || types[i] == TokenType::kUserDefined)
-      texts.emplace_back(tokenizer.token_bytes(static_cast<Token>(i), /*show_control=*/true));
-  return texts;
-}
-}  // namespace
-
 Result<std::shared_ptr<ServedModel>> load_served_model(const std::string& path, ServedModelOptions options,
                                                        const Engine::Progress& progress) {
   DW_TRY(std::unique_ptr<ModelFile> opened, open_gguf(path));
@@ -103,15 +87,10 @@ Result<std::shared_ptr<ServedModel>> load_served_model(const std::string& path, 
   if (!tokenizer) return at_path(tokenizer.error());
   model->tokenizer = std::move(*tokenizer);
 
-  std::string source = std::move(options.chat_template);
-  if (source.empty()) source = file->metadata().text("tokenizer.chat_template").value_or("");
-  if (source.empty() && model->tokenizer->find("<|im_start|>")) source = kChatMl;
-  if (!source.empty()) {
-    Result<std::unique_ptr<ChatTemplate>> chat =
-        ChatTemplate::compile(source, special_texts(*model->tokenizer));
-    if (!chat) return at_path({chat.error().code, "chat template: " + chat.error().message});
-    model->chat = std::move(*chat);
-  }
+  Result<std::unique_ptr<const PromptEncoder>> chat =
+      chat_language_of(options.chat_template, file->metadata(), *model->tokenizer);
+  if (!chat) return at_path({chat.error().code, "chat template: " + chat.error().message});
+  model->chat = std::move(*chat);
 
   const Tokenizer* ends = model->tokenizer.get();
   Result<std::unique_ptr<Engine>> engine = Engine::load(

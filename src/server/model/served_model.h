@@ -8,7 +8,7 @@
 #include "base/result.h"
 #include "engine/formats/model_file.h"
 #include "engine/run/engine.h"
-#include "text/chat/chat_template.h"
+#include "text/chat/prompt_encoder.h"
 #include "text/tokenizer/tokenizer.h"
 
 namespace deepwell {
@@ -20,13 +20,13 @@ struct ServedModel {
   std::string path;  ///< of the file it came from
   std::int64_t created_unix_seconds = 0;
   std::unique_ptr<const Tokenizer> tokenizer;
-  std::unique_ptr<const ChatTemplate> chat;  ///< nullptr: the file has none; raw completions still work
-  std::unique_ptr<Engine> engine;            ///< last member: it stops before the rest goes
+  std::unique_ptr<const PromptEncoder> chat;  ///< nullptr: not made for chat; raw completions still work
+  std::unique_ptr<Engine> engine;             ///< last member: it stops before the rest goes
 };
 
 struct ServedModelOptions {
   std::string id;             ///< "": the file's general.name, or else its file name
-  std::string chat_template;  ///< "": the file's own; else Jinja source used instead
+  std::string chat_template;  ///< "": what fits the model; else a language's name or Jinja source
   EngineOptions engine;
 };
 

@@ -9,7 +9,7 @@ namespace deepwell {
 namespace {
 using json = Json;
 
-constexpr const char* kNoTools = "tool calls come with a later version; remove it";
+constexpr const char* kOldTools = "use 'tools', 'tool_choice' and 'tool_calls' instead";
 
 /// A string, or a list of {"type": "text", "text": ...} joined as it stands.
 void read_content(JsonReader& reader, std::string& out) {
@@ -42,7 +42,36 @@ void read_content(JsonReader& reader, std::string& out) {
   }
 }
 
-void read_message(JsonReader& reader, const json& value, std::size_t index, ChatPrompt& chat) {
+void read_tool_calls(JsonReader& reader, Message& message) {
+  const json* calls = reader.array("tool_calls");
+  if (calls == nullptr) return;
+  for (std::size_t i = 0; reader.ok() && i < calls->size(); ++i) {
+    const std::string at = fmt::format("{}tool_calls[{}].", reader.where(), i);
+    if (!(*calls)[i].is_object()) return reader.fail("tool_calls", fmt::format("'{}' must be an object", at));
+    JsonReader inner((*calls)[i], at);
+    ToolCall call;
+    call.id = inner.text("id").value_or("");
+    if (inner.text("type").value_or("function") != "function")
+      inner.fail("type", fmt::format("'{}type' can only be \"function\"", at));
+    inner.harmless("index");
+    const json* function = inner.object("function");
+    if (inner.ok() && function == nullptr) inner.fail("function", fmt::format("'{}function' is missing", at));
+    inner.finish();
+    if (!inner.ok()) return reader.fail(inner.error());
+    JsonReader named(*function, at + "function.");
+    call.name = named.text("name").value_or("");
+    if (named.ok() && call.name.empty()) named.fail("name", fmt::format("'{}function.name' is missing", at));
+    // Text as OpenAI has it; an object, as templates and some clients do, is as good.
+    const json* arguments = named.any("arguments");
+    if (arguments != nullptr)
+      call.arguments = arguments->is_string() ? arguments->get<std::string>() : arguments->dump();
+    named.finish();
+    if (!named.ok()) return reader.fail(named.error());
+    message.tool_calls.push_back(std::move(call));
+  }
+}
+
+void read_message(JsonReader& reader, const json& value, std::size_t index, Conversation& chat) {
   const std::string at = fmt::format("messages[{}]", index);
   if (!value.is_object()) return reader.fail(at, fmt::format("'{}' must be an object", at));
   JsonReader inner(value, at + ".");
@@ -51,22 +80,28 @@ void read_message(JsonReader& reader, const json& value, std::size_t index, Chat
   if (inner.ok() && !role) inner.fail("role", fmt::format("'{}.role' is missing", at));
   if (role) {
     message.role = *role == "developer" ? "system" : *role;  // the newer name of the same thing
-    if (*role == "tool" || *role == "function") {
-      inner.fail("role", fmt::format("'{}.role': {}", at, kNoTools));
-    } else if (message.role != "system" && *role != "user" && *role != "assistant") {
-      inner.fail("role", fmt::format("'{}.role' must be system, developer, user or assistant", at));
+    if (message.role != "system" && *role != "user" && *role != "assistant" && *role != "tool" &&
+        *role != "latest_reminder") {
+      inner.fail("role", fmt::format("'{}.role' must be system, developer, user, assistant or tool", at));
     }
   }
-  inner.unsupported("tool_calls", kNoTools);
-  inner.unsupported("function_call", kNoTools);
-  inner.unsupported("prefix", "completing a started answer comes with a later version");
+  if (message.role == "assistant") {
+    read_tool_calls(inner, message);
+  } else {
+    inner.unsupported("tool_calls", "only an assistant calls tools");
+  }
+  inner.unsupported("function_call", kOldTools);
   inner.unsupported("audio", "only text is supported");
   inner.unsupported("refusal", "only text is supported");
   inner.harmless("annotations");
+  message.tool_call_id = inner.text("tool_call_id").value_or("");
+  message.is_prefix = inner.flag("prefix").value_or(false);
   read_content(inner, message.content);
   if (inner.ok() && message.role != "assistant" && value.find("content") == value.end()) {
     inner.fail("content", fmt::format("'{}.content' is missing", at));
   }
+  if (inner.ok() && message.is_prefix && message.role != "assistant")
+    inner.fail("prefix", fmt::format("'{}.prefix': only an assistant's answer can be continued", at));
   message.name = inner.text("name");
   message.reasoning = inner.text("reasoning_content");
   if (const auto other = inner.text("reasoning"); other && !message.reasoning) message.reasoning = other;
@@ -94,14 +129,92 @@ void read_response_format(JsonReader& reader) {
   if (!inner.ok()) reader.fail(inner.error());
 }
 
-void read_tools(JsonReader& reader) {
-  reader.unsupported("tools", kNoTools);
-  reader.unsupported("functions", kNoTools);
-  reader.unsupported("function_call", kNoTools);
-  reader.harmless("parallel_tool_calls");  // says how to call tools; there are none
+void read_tools(JsonReader& reader, Conversation& chat) {
+  reader.unsupported("functions", kOldTools);
+  reader.unsupported("function_call", kOldTools);
+  reader.harmless("parallel_tool_calls");  // a wish; how many calls come is the model's affair
+  const json* tools = reader.array("tools");
+  for (std::size_t i = 0; reader.ok() && tools != nullptr && i < tools->size(); ++i) {
+    const std::string at = fmt::format("tools[{}]", i);
+    if (!(*tools)[i].is_object()) return reader.fail(at, fmt::format("'{}' must be an object", at));
+    JsonReader inner((*tools)[i], at + ".");
+    if (inner.text("type").value_or("") != "function" && inner.ok())
+      inner.fail("type", fmt::format("'{}.type' can only be \"function\"", at));
+    const json* function = inner.object("function");
+    if (inner.ok() && function == nullptr)
+      inner.fail("function", fmt::format("'{}.function' is missing", at));
+    inner.finish();
+    if (!inner.ok()) return reader.fail(inner.error());
+    JsonReader named(*function, at + ".function.");
+    const std::string name = named.text("name").value_or("");
+    if (named.ok() && name.empty()) named.fail("name", fmt::format("'{}.function.name' is missing", at));
+    named.text("description");
+    named.object("parameters");
+    if (!named.ok()) return reader.fail(named.error());
+    chat.tools.push_back({name, function->dump()});
+  }
+}
+
+void read_tool_choice(JsonReader& reader, Conversation& chat) {
   const json* choice = reader.any("tool_choice");
-  if (choice != nullptr && *choice != "none" && *choice != "auto")
-    reader.unsupported("tool_choice", kNoTools);
+  if (choice == nullptr) return;
+  if (*choice == "none") chat.tool_choice.kind = ToolChoice::Kind::kNone;
+  if (*choice == "required") chat.tool_choice.kind = ToolChoice::Kind::kRequired;
+  if (choice->is_object()) {
+    chat.tool_choice = {ToolChoice::Kind::kNamed, ""};
+    const auto function = choice->find("function");
+    if (function != choice->end() && function->is_object() && function->contains("name") &&
+        (*function)["name"].is_string()) {
+      chat.tool_choice.name = (*function)["name"].get<std::string>();
+    }
+  } else if (*choice != "none" && *choice != "required" && *choice != "auto") {
+    return reader.fail("tool_choice", "'tool_choice' must be none, auto, required or name a function");
+  }
+  using Kind = ToolChoice::Kind;
+  const bool must = chat.tool_choice.kind == Kind::kRequired || chat.tool_choice.kind == Kind::kNamed;
+  if (must && chat.tools.empty())
+    reader.fail("tool_choice", "'tool_choice' asks for a call, but there are no 'tools'");
+  if (chat.tool_choice.kind != Kind::kNamed) return;
+  for (const Tool& tool : chat.tools) {
+    if (tool.name == chat.tool_choice.name) return;
+  }
+  reader.fail("tool_choice",
+              fmt::format("'tool_choice' names '{}', which is not among 'tools'", chat.tool_choice.name));
+}
+
+/// DeepSeek's and OpenAI's switches, and those that templates read.
+void read_thinking(JsonReader& reader, Conversation& chat) {
+  if (const json* arguments = reader.object("chat_template_kwargs"); arguments != nullptr) {
+    chat.template_arguments = arguments->dump();
+    for (const char* name : {"enable_thinking", "thinking"}) {
+      const auto found = arguments->find(name);
+      if (found != arguments->end() && found->is_boolean()) chat.thinking = found->get<bool>();
+    }
+    const auto effort = arguments->find("reasoning_effort");
+    if (effort != arguments->end() && effort->is_string()) chat.effort = effort->get<std::string>();
+  }
+  if (const auto on = reader.flag("enable_thinking")) chat.thinking = on;
+  if (const auto effort = reader.text("reasoning_effort")) {
+    bool known = false;
+    for (const char* name : {"none", "minimal", "low", "medium", "high", "xhigh", "max"})
+      known = known || *effort == name;
+    if (!known) {
+      reader.fail("reasoning_effort",
+                  "'reasoning_effort' must be none, minimal, low, medium, high, xhigh or max");
+    }
+    if (*effort != "none") chat.effort = *effort;
+    if (!chat.thinking) chat.thinking = *effort != "none";
+  }
+  const json* thinking = reader.object("thinking");
+  if (thinking == nullptr) return;
+  JsonReader inner(*thinking, "thinking.");
+  const std::string type = inner.text("type").value_or("");
+  inner.harmless("budget_tokens");
+  if (inner.ok() && type != "enabled" && type != "disabled" && type != "adaptive")
+    inner.fail("type", "'thinking.type' must be enabled or disabled");
+  inner.finish();
+  if (!inner.ok()) return reader.fail(inner.error());
+  if (type != "adaptive") chat.thinking = type == "enabled";
 }
 
 }  // namespace
@@ -113,7 +226,9 @@ ApiResult<Request> parse_chat_request(std::string_view body) {
   Request request;
   request.is_chat = true;
   read_common_fields(reader, request);
-  read_tools(reader);
+  read_tools(reader, request.chat);
+  read_tool_choice(reader, request.chat);
+  read_thinking(reader, request.chat);
   read_response_format(reader);
 
   const json* messages = reader.array("messages");
@@ -123,8 +238,11 @@ ApiResult<Request> parse_chat_request(std::string_view body) {
   for (std::size_t i = 0; reader.ok() && i < messages->size(); ++i) {
     read_message(reader, (*messages)[i], i, request.chat);
   }
-  if (const json* arguments = reader.object("chat_template_kwargs"); arguments != nullptr) {
-    request.chat.template_arguments = arguments->dump();
+  for (std::size_t i = 0; reader.ok() && i + 1 < request.chat.messages.size(); ++i) {
+    if (request.chat.messages[i].is_prefix) {
+      const std::string field = fmt::format("messages[{}].prefix", i);
+      reader.fail(field, fmt::format("'{}': only the last message can be continued", field));
+    }
   }
   request.chat.add_generation_prompt = reader.flag("add_generation_prompt").value_or(true);
 
@@ -148,7 +266,6 @@ ApiResult<Request> parse_chat_request(std::string_view body) {
   reader.unsupported("audio", "only text is supported");
   reader.unsupported("prediction", "predicted outputs are not used");
   reader.unsupported("web_search_options", "this server does not search the web");
-  reader.unsupported("reasoning_effort", "pass what the model's template reads in 'chat_template_kwargs'");
   reader.unsupported("verbosity", "say it in the prompt");
   reader.finish();
   if (!reader.ok()) return reader.error();

@@ -18,7 +18,7 @@ struct Request {
 
   std::string model;  ///< "": the server's first
   bool is_chat = false;
-  ChatPrompt chat;                 ///< when is_chat
+  Conversation chat;               ///< when is_chat
   std::vector<RawPrompt> prompts;  ///< when not; at least one
   int choices = 1;                 ///< answers to each prompt
   bool echo = false;               ///< the prompt comes back before the answer (raw only)

@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "server/app/app.h"
+#include "server/model/chat_language.h"
 #include "server/model/served_model.h"
 #include "store/store.h"
 
@@ -55,6 +56,7 @@ Status load_models(const ServeSettings& settings, Service& service) {
     ServedModelOptions options;
     options.id = id_for(name, path);
     options.engine = settings.engine;
+    DW_TRY(options.chat_template, chat_template_of(settings.chat_template));
     if (service.find(options.id) != nullptr) {
       return Error{ErrorCode::kInvalid,
                    fmt::format("two models are called '{}'; rename one file", options.id)};

@@ -88,6 +88,13 @@ const SettingSpec kSettings[] = {
        s.aliases = v;
        return Done{};
      }},
+    {"chat-template", Kind::kOne, "NAME|FILE",
+     "Chat language of the models: deepseek-v3, deepseek-r1, ... (`run --help` lists all) or a Jinja "
+     "template",
+     [](ServeSettings& s, const Values& v) -> Status {
+       s.chat_template = v.back();
+       return Done{};
+     }},
     {"api-key-file", Kind::kOne, "FILE", "Keys, one a line; without one of them no answer",
      [](ServeSettings& s, const Values& v) -> Status {
        s.api_key_file = v.back();

@@ -21,6 +21,7 @@ struct ServeSettings {
   std::uint16_t port = 8321;
   EngineOptions engine;
   std::vector<std::string> aliases;  ///< "NAME" for the first model, or "NAME=MODEL"
+  std::string chat_template;         ///< for every model: a language's name or a file; "": each its own
   std::string api_key_file;
   std::vector<std::string> cors_origins;
   bool insecure = false;  ///< may listen beyond this machine without keys

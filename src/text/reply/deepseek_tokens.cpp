@@ -175,6 +175,9 @@ class TokenParser final : public ReplyMachine {
     header_.clear();
     leave(false);
   }
+  void inside_cut_off(std::string_view text) override {
+    if (in_ != In::kBlock) inside_text(text);  // half a tag between calls is markup
+  }
   void inside_end() override {
     if (in_ == In::kHeader || in_ == In::kName) give_up();
     if (in_ == In::kFence) arguments(collected_);

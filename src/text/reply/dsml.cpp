@@ -165,6 +165,10 @@ class DsmlParser final : public ReplyMachine {
     name_.clear();
     leave(false);
   }
+  // Between tags half a tag is markup, in a name or a value it is not.
+  void inside_cut_off(std::string_view text) override {
+    if (in_ == In::kName || in_ == In::kKey || in_ == In::kValue) inside_text(text);
+  }
   void inside_end() override {
     if (in_ == In::kName) give_up();
   }

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "text/json/json_escape.h"
 #include "text/reply/reply_parser.h"
 
 namespace deepwell {
@@ -13,12 +14,6 @@ std::unique_ptr<ReplyParser> make_token_parser(ReplyOptions options);
 std::unique_ptr<ReplyParser> make_dsml_parser(ReplyOptions options);
 std::unique_ptr<ReplyParser> make_hermes_parser(ReplyOptions options);
 std::unique_ptr<ReplyParser> make_llama3_parser(ReplyOptions options);
-
-/// The inside of a JSON string; characters beyond ASCII stay as they are.
-std::string json_escaped(std::string_view text);
-/// Blanks, tabs and line ends.
-inline bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
-std::string_view without_blanks(std::string_view text);  ///< around it
 
 /// A name of a tool longer than this is none.
 inline constexpr std::size_t kMaxName = 256;

@@ -46,8 +46,12 @@ std::vector<ReplyEvent> ReplyMachine::feed(std::string_view text) {
 std::vector<ReplyEvent> ReplyMachine::finish() {
   matcher_ = TagMatcher();
   const std::string rest = std::exchange(pending_, {});
-  body(rest);
-  if (stage_ == Stage::kInside) inside_end();
+  if (stage_ != Stage::kInside) {
+    body(rest);
+  } else {
+    if (!rest.empty()) inside_cut_off(rest);
+    if (stage_ == Stage::kInside) inside_end();
+  }
   stage_ = Stage::kText;
   return std::exchange(events_, {});
 }

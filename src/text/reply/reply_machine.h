@@ -29,7 +29,8 @@ class ReplyMachine : public ReplyParser {
   virtual void inside_tag(std::size_t index, std::string_view text, bool opening) = 0;
   /// What stands before the next tag, in pieces.
   virtual void inside_text(std::string_view text) = 0;
-  /// The reply ended inside.
+  /// The reply ended inside, perhaps in the middle of a tag: `text` is what there is of it.
+  virtual void inside_cut_off(std::string_view text) { inside_text(text); }
   virtual void inside_end() {}
   virtual std::size_t held_inside() const { return 0; }
 
