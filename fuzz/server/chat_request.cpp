@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as the body of a chat or completion request: a Request that keeps its promises, or a refusal that
-// is valid JSON with a message.
+// Any bytes as the body of a request in any dialect: a Request that keeps its promises, or a refusal that is
+// valid JSON with a message.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -21,7 +21,6 @@ void judge(const deepwell::ApiResult<deepwell::Request>& result) {
   }
   const Request& request = *result;
   const SamplingOptions& sampling = request.generation.sampling;
-  DW_CHECK(request.is_chat ? !request.chat.messages.empty() : !request.prompts.empty());
   DW_CHECK(request.choices >= 1 && request.choices <= 64);
   DW_CHECK(sampling.temperature >= 0 && std::isfinite(sampling.temperature));
   DW_CHECK(sampling.top_k >= 0);
@@ -36,5 +35,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view body(reinterpret_cast<const char*>(data), size);
   judge(deepwell::parse_chat_request(body));
   judge(deepwell::parse_completion_request(body));
+  judge(deepwell::parse_messages_request(body));
+  judge(deepwell::parse_ollama_chat(body));
+  judge(deepwell::parse_ollama_generate(body));
+  auto responses = deepwell::parse_responses_request(body);
+  if (responses.ok()) {
+    for (const std::string* echoed :
+         {&responses->tools, &responses->tool_choice, &responses->format, &responses->metadata})
+      DW_CHECK(nlohmann::json::accept(*echoed));
+    judge(std::move(responses->request));
+  } else {
+    judge(responses.error());
+  }
   return 0;
 }

@@ -51,10 +51,10 @@ TEST_F(ApiTest, WrongFieldsAreNamed) {
       {{{"logit_bias", {{"99999", 1}}}}, "logit_bias"},
       {{{"top_logprobs", 3}}, "top_logprobs"},
       {{{"logprobs", true}, {"top_logprobs", 21}}, "top_logprobs"},
-      {{{"response_format", {{"type", "json_object"}}}}, "response_format.type"},
+      {{{"response_format", {{"type", "xml"}}}}, "response_format.type"},
       {{{"tools", {{{"type", "function"}}}}}, "tools[0].function"},
       {{{"tool_choice", "required"}}, "tool_choice"},
-      {{{"guided_json", json::object()}}, "guided_json"},
+      {{{"guided_json", {{"not", json::object()}}}}, "guided_json"},
       {{{"frobnicate", 1}}, "frobnicate"},
       {{{"messages", {{{"role", "user"}, {"content", "raise"}}}}}, "messages"},
   };

@@ -17,7 +17,8 @@ class ChatToolsTest : public ServerTest {
     start(std::move(script));
   }
   static json tools() {
-    return {{{"type", "function"}, {"function", {{"name", "f"}, {"parameters", {{"type", "object"}}}}}}};
+    return {{{"type", "function"}, {"function", {{"name", "f"}, {"parameters", {{"type", "object"}}}}}},
+            {{"type", "function"}, {"function", {{"name", "g"}}}}};
   }
 };
 
@@ -133,7 +134,7 @@ TEST_F(ChatToolsTest, WhatCannotBeIsRefusedByName) {
   refused({{"reasoning_effort", "huge"}}, "reasoning_effort");
   refused({{"thinking", {{"type", "perhaps"}}}}, "thinking.type");
   refused({{"tool_choice", "required"}}, "tool_choice");
-  refused({{"tools", tools()}, {"tool_choice", {{"type", "function"}, {"function", {{"name", "g"}}}}}},
+  refused({{"tools", tools()}, {"tool_choice", {{"type", "function"}, {"function", {{"name", "h"}}}}}},
           "tool_choice");
   refused({{"tools", {{{"type", "function"}, {"function", {{"name", ""}}}}}}}, "tools[0].function.name");
   refused({{"messages", {{{"role", "user"}, {"content", "a"}, {"prefix", true}}}}}, "messages[0].prefix");

@@ -3,6 +3,7 @@
 // stdin.
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 
 #include "server/fakes.h"
@@ -17,6 +18,8 @@ int main(int argc, char** argv) {
   Service service;
   service.add_model(fakes::fake_model(std::move(script)), {"gpt-4o-mini"});
   service.set_phase(Phase::kReady);
+  char folder[] = "/tmp/deepwell-fake-XXXXXX";
+  if (mkdtemp(folder) == nullptr || !service.keep_in(folder)) return 1;
   AppOptions options;
   options.http.port = static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 0);
   options.log = [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
@@ -30,5 +33,7 @@ int main(int argc, char** argv) {
   for (std::string line; std::getline(std::cin, line);) {
   }
   (*app)->drain(std::chrono::seconds(1));
+  std::error_code ignored;
+  std::filesystem::remove_all(folder, ignored);
   return 0;
 }

@@ -170,7 +170,7 @@ class FakeEngine final : public Engine {
     std::uint64_t id;
     EngineRequest request;
     std::shared_ptr<TokenSink> sink;
-    std::size_t made = 0;
+    std::size_t made = 0, said = 0;
     bool cancelled = false, stopped = false;
   };
 
@@ -200,16 +200,46 @@ class FakeEngine final : public Engine {
     return nullptr;
   }
   bool is_over(const Run& run) const {
+    if (run.request.constraint != nullptr)
+      return stop_ || run.cancelled || run.stopped || run.request.constraint->finished() ||
+             run.made >= 2000 ||
+             (run.request.max_tokens >= 0 && run.made >= static_cast<std::size_t>(run.request.max_tokens));
     const auto max =
         run.request.max_tokens < 0 ? script_.reply.size() : static_cast<std::size_t>(run.request.max_tokens);
     return stop_ || run.cancelled || run.stopped || run.made >= std::min(max, script_.reply.size()) ||
            static_cast<int>(run.made) == script_.fail_after;
   }
+  // What the script says where it may, else whatever leads to an end.
+  Token constrained(Run& run) {
+    std::vector<std::uint32_t> bits(static_cast<std::size_t>(info_.vocabulary + 31) / 32);
+    if (!run.request.constraint->mask(bits)) {
+      run.stopped = true;
+      return 0;
+    }
+    const auto allowed = [&](Token token) {
+      return (bits[static_cast<std::size_t>(token) / 32] >> (token % 32) & 1U) != 0;
+    };
+    Token chosen = run.said < script_.reply.size() ? script_.reply[run.said] : Token{FakeTokenizer::kTurnEnd};
+    if (run.said < script_.reply.size() && allowed(chosen)) {
+      ++run.said;
+    } else {
+      for (const Token token :
+           {Token{FakeTokenizer::kTurnEnd}, Token{'"'}, Token{'}'}, Token{']'}, Token{'7'}})
+        if (chosen = token; allowed(token)) break;
+      for (Token token = 33; !allowed(chosen) && token < info_.vocabulary + 33; ++token)
+        chosen = token % static_cast<Token>(info_.vocabulary);
+    }
+    if (!run.request.constraint->accept(chosen)) run.stopped = true;
+    return chosen;
+  }
   // Sinks are called without the lock, as an engine must: they may call cancel().
   void step(std::unique_lock<std::mutex>& lock, std::uint64_t id) {
     Run* run = find(id);
     if (is_over(*run)) return;
-    TokenOutput output{script_.reply[run->made++], std::nullopt, {}};
+    TokenOutput output{
+        run->request.constraint != nullptr ? constrained(*run) : script_.reply[run->made], std::nullopt, {}};
+    ++run->made;
+    if (run->request.constraint != nullptr && output.token == FakeTokenizer::kTurnEnd) return;
     const int logprobs = run->request.sampling.logprobs;
     if (logprobs >= 0) {
       output.logprob = -0.25F;
@@ -234,9 +264,11 @@ class FakeEngine final : public Engine {
       FinishInfo info{};
       const bool failed = static_cast<int>(run.made) == script_.fail_after;
       const bool shut_down = stop_ && run.made < script_.reply.size();
-      info.reason = run.cancelled || shut_down         ? FinishReason::kCancelled
-                    : failed                           ? FinishReason::kError
-                    : run.stopped                      ? FinishReason::kStop
+      info.reason = run.cancelled || shut_down ? FinishReason::kCancelled
+                    : failed                   ? FinishReason::kError
+                    : run.stopped              ? FinishReason::kStop
+                    : run.request.constraint != nullptr && run.request.constraint->finished()
+                        ? FinishReason::kStop
                     : run.made >= script_.reply.size() ? FinishReason::kStop
                                                        : FinishReason::kLength;
       if (failed) info.error = "the fake engine was told to fail";
@@ -274,6 +306,7 @@ inline std::shared_ptr<ServedModel> fake_model(Script script, const std::string&
   model->id = id;
   model->created_unix_seconds = 1700000000;
   model->tokenizer = std::make_unique<FakeTokenizer>();
+  model->grammars = std::make_unique<GrammarCompiler>(*model->tokenizer);
   model->chat = make_template_encoder(std::make_unique<FakeTemplate>(), chat_source, "<s>", "<|im_end|>");
   model->engine = std::make_unique<FakeEngine>(*model->tokenizer, std::move(script));
   return model;

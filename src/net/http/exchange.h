@@ -40,5 +40,7 @@ using Handler = std::function<void(std::shared_ptr<Exchange>)>;
 
 /// "data: ...\n\n", one "data:" line for each line of `data`.
 std::string sse_event(std::string_view data);
+/// The same of a kind: "event: NAME" before it. `name` has no line end.
+std::string sse_event(std::string_view name, std::string_view data);
 
 }  // namespace deepwell::http

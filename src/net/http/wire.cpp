@@ -83,4 +83,8 @@ std::string sse_event(std::string_view data) {
   return out;
 }
 
+std::string sse_event(std::string_view name, std::string_view data) {
+  return fmt::format("event: {}\n{}", name, sse_event(data));
+}
+
 }  // namespace deepwell::http

@@ -32,32 +32,40 @@ class ChatDialect final : public Dialect {
     return object;
   }
 
-  json opening(const AnswerHead& head, int choice) override {
-    return chunk(head, choice, {{"role", "assistant"}, {"content", ""}}, nullptr, nullptr);
+  std::string opening(const AnswerHead& head, int choice) override {
+    return event(chunk(head, choice, {{"role", "assistant"}, {"content", ""}}, nullptr, nullptr));
   }
-  std::vector<json> piece(const AnswerHead& head, int choice, const TextPiece& piece) override {
-    std::vector<json> chunks;
+  std::string piece(const AnswerHead& head, int choice, const TextPiece& piece) override {
+    std::string chunks;
     json logprobs = logprobs_ ? logprobs_of(piece.tokens) : json(nullptr);  // with the first of the chunks
-    for (const ReplyEvent& event : piece.events) {
-      if (event.kind == ReplyEvent::Kind::kToolStart) ++calls_[choice];
-      json delta = delta_of(event);
+    for (const ReplyEvent& part : piece.events) {
+      if (part.kind == ReplyEvent::Kind::kToolStart) ++calls_[choice];
+      json delta = delta_of(part);
       if (!delta.is_null())
-        chunks.push_back(chunk(head, choice, std::move(delta), std::exchange(logprobs, nullptr), nullptr));
+        chunks += event(chunk(head, choice, std::move(delta), std::exchange(logprobs, nullptr), nullptr));
     }
     if (!logprobs.is_null() && !piece.tokens.empty())
-      chunks.push_back(chunk(head, choice, {{"content", ""}}, std::move(logprobs), nullptr));
+      chunks += event(chunk(head, choice, {{"content", ""}}, std::move(logprobs), nullptr));
     return chunks;
   }
-  json closing(const AnswerHead& head, int choice, const GenerationFinish& finish) override {
-    return chunk(head, choice, json::object(), nullptr, reason_of(finish, calls_[choice]));
+  std::string closing(const AnswerHead& head, int choice, const GenerationFinish& finish) override {
+    return event(chunk(head, choice, json::object(), nullptr, reason_of(finish, calls_[choice])));
   }
-  json usage(const AnswerHead& head, const Usage& usage) override {
-    json object = object_of(head, "chat.completion.chunk");
-    object["usage"] = to_json(usage);
-    return object;
+  std::string ending(const AnswerHead& head, const Usage& usage) override {
+    std::string out;
+    if (usage_) {
+      json object = object_of(head, "chat.completion.chunk");
+      object["usage"] = to_json(usage);
+      out = event(object);
+    }
+    return out + http::sse_event("[DONE]");
+  }
+  std::string failure(const AnswerHead& /*head*/, const ApiError& error) override {
+    return http::sse_event(to_json(error));
   }
 
  private:
+  static std::string event(const json& value) { return http::sse_event(dump(value)); }
   static json message_of(const Message& message) {
     json out = {{"role", "assistant"}, {"content", message.content}, {"refusal", nullptr}};
     if (message.reasoning) out["reasoning_content"] = *message.reasoning;
@@ -133,8 +141,8 @@ void chat_completions(const Call& call) {
   ApiResult<Request> request = parse_chat_request(call.take_body());
   if (!request) return call.reply_error(request.error());
   answer(call, std::move(*request),
-         [](const Request& given, const Tokenizer& tokenizer) -> std::unique_ptr<Dialect> {
-           return std::make_unique<ChatDialect>(given, tokenizer);
+         [](const Request& given, const ServedModel& model) -> std::unique_ptr<Dialect> {
+           return std::make_unique<ChatDialect>(given, *model.tokenizer);
          });
 }
 

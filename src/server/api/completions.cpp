@@ -31,22 +31,30 @@ class CompletionDialect final : public Dialect {
     return object;
   }
 
-  json opening(const AnswerHead& /*head*/, int /*choice*/) override { return nullptr; }
-  std::vector<json> piece(const AnswerHead& head, int choice, const TextPiece& piece) override {
+  std::string opening(const AnswerHead& /*head*/, int /*choice*/) override { return {}; }
+  std::string piece(const AnswerHead& head, int choice, const TextPiece& piece) override {
     std::string text;
-    for (const ReplyEvent& event : piece.events) text += event.text;
-    return {chunk(head, choice, text, logprobs_of(choice, piece.tokens), nullptr)};
+    for (const ReplyEvent& part : piece.events) text += part.text;
+    return event(chunk(head, choice, text, logprobs_of(choice, piece.tokens), nullptr));
   }
-  json closing(const AnswerHead& head, int choice, const GenerationFinish& finish) override {
-    return chunk(head, choice, "", nullptr, finish_name(finish.reason));
+  std::string closing(const AnswerHead& head, int choice, const GenerationFinish& finish) override {
+    return event(chunk(head, choice, "", nullptr, finish_name(finish.reason)));
   }
-  json usage(const AnswerHead& head, const Usage& usage) override {
-    json object = object_of(head);
-    object["usage"] = to_json(usage);
-    return object;
+  std::string ending(const AnswerHead& head, const Usage& usage) override {
+    std::string out;
+    if (usage_) {
+      json object = object_of(head);
+      object["usage"] = to_json(usage);
+      out = event(object);
+    }
+    return out + http::sse_event("[DONE]");
+  }
+  std::string failure(const AnswerHead& /*head*/, const ApiError& error) override {
+    return http::sse_event(to_json(error));
   }
 
  private:
+  static std::string event(const json& value) { return http::sse_event(dump(value)); }
   static json object_of(const AnswerHead& head) {
     return {{"id", head.id},
             {"object", "text_completion"},
@@ -93,8 +101,8 @@ void completions(const Call& call) {
   ApiResult<Request> request = parse_completion_request(call.take_body());
   if (!request) return call.reply_error(request.error());
   answer(call, std::move(*request),
-         [](const Request& given, const Tokenizer& tokenizer) -> std::unique_ptr<Dialect> {
-           return std::make_unique<CompletionDialect>(given, tokenizer);
+         [](const Request& given, const ServedModel& model) -> std::unique_ptr<Dialect> {
+           return std::make_unique<CompletionDialect>(given, *model.tokenizer);
          });
 }
 

@@ -5,7 +5,9 @@
 
 #include <random>
 
+#include "server/model/reply_constraint.h"
 #include "text/chat/assemble.h"
+#include "text/grammar/reply_grammar.h"
 
 namespace deepwell {
 namespace {
@@ -14,13 +16,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point then) {
   return std::chrono::duration<double>(Clock::now() - then).count();
-}
-
-std::string random_id() {
-  static std::mutex mutex;
-  static std::mt19937_64 source{std::random_device{}()};
-  const std::lock_guard lock(mutex);
-  return fmt::format("{:016x}{:08x}", source(), static_cast<std::uint32_t>(source()));
 }
 
 /// All choices of one request, from submission to the last byte. Kept alive by the engine's sinks.
@@ -33,13 +28,11 @@ class Answer : public std::enable_shared_from_this<Answer> {
         model_(model),
         dialect_(std::move(dialect)) {
     head_.id = dialect_->id_prefix() + random_id();
-    head_.created_unix_seconds =
-        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-            .count();
+    head_.created_unix_seconds = unix_seconds_now();
     head_.model = request_.model.empty() ? model_.id : request_.model;
   }
 
-  void start(std::vector<std::vector<Token>> prompts);
+  void start(std::vector<std::vector<Token>> prompts, std::vector<std::unique_ptr<GrammarMatcher>> matchers);
 
   // From the engine's thread.
   void text(int choice, TextPiece piece);
@@ -50,7 +43,6 @@ class Answer : public std::enable_shared_from_this<Answer> {
   std::optional<ApiError> submit(const std::vector<std::vector<Token>>& prompts);
   void open();
   void send(std::string bytes);
-  void send(const json& value);
   void cancel();
   void complete();
   Usage usage() const;
@@ -69,6 +61,7 @@ class Answer : public std::enable_shared_from_this<Answer> {
     double first_token_seconds = -1;
     bool done = false;
   };
+  std::vector<std::unique_ptr<GrammarMatcher>> matchers_;  ///< one an answer, or none
   mutable std::mutex mutex_;
   std::vector<State> states_;
   std::vector<std::uint64_t> ids_;
@@ -90,8 +83,11 @@ class ChoiceListener final : public GenerationListener {
   int choice_;
 };
 
-void Answer::start(std::vector<std::vector<Token>> prompts) {
+void Answer::start(std::vector<std::vector<Token>> prompts,
+                   std::vector<std::unique_ptr<GrammarMatcher>> matchers) {
+  matchers_ = std::move(matchers);
   call_.service.metrics.observe_choices(model_.id, request_.choices);
+  for (const auto& prompt : prompts) head_.prompt_tokens += static_cast<std::int64_t>(prompt.size());
   states_.resize(prompts.size() * static_cast<std::size_t>(request_.choices));
   if (request_.echo) {
     for (std::size_t i = 0; i < states_.size(); ++i) {
@@ -126,6 +122,12 @@ std::optional<ApiError> Answer::submit(const std::vector<std::vector<Token>>& pr
     GenerationOptions options = request_.generation;
     if (options.sampling.seed) *options.sampling.seed += copy;  // choices of one request should differ
     if (options.reply && copy > 0) options.reply->options.call_id_tail = random_id();
+    const bool thinking = options.reply && options.reply->options.start.in == ReplyStart::In::kReasoning;
+    if (!matchers_.empty() || (request_.is_chat && request_.thinking_tokens_max >= 0)) {
+      options.constraint = std::make_shared<ReplyConstraint>(
+          *model_.tokenizer, matchers_.empty() ? nullptr : std::move(matchers_[i]), thinking,
+          request_.thinking_tokens_max);
+    }
     auto listener = std::make_shared<ChoiceListener>(shared_from_this(), static_cast<int>(i));
     Result<std::uint64_t> id =
         start_generation(model_, prompts[i / static_cast<std::size_t>(request_.choices)], std::move(options),
@@ -151,13 +153,12 @@ void Answer::open() {
     const std::lock_guard lock(mutex_);
     if (request_.stream) {
       http::Response head;
-      head.content_type = "text/event-stream; charset=utf-8";
+      head.content_type = dialect_->stream_type();
       head.headers.push_back({"Cache-Control", "no-cache"});
       head.headers.push_back({"X-Accel-Buffering", "no"});  // nginx would hold the pieces back
       call_.exchange->begin_stream(std::move(head));
       for (std::size_t i = 0; i < states_.size(); ++i) {
-        const json opening = dialect_->opening(head_, static_cast<int>(i));
-        if (!opening.is_null()) call_.exchange->send(http::sse_event(dump(opening)));
+        call_.exchange->send(dialect_->opening(head_, static_cast<int>(i)));
       }
       call_.exchange->send(std::move(early_));
     }
@@ -173,10 +174,6 @@ void Answer::send(std::string bytes) {
   } else {
     early_ += bytes;
   }
-}
-
-void Answer::send(const json& value) {
-  if (!value.is_null()) send(http::sse_event(dump(value)));
 }
 
 void Answer::cancel() {
@@ -209,7 +206,7 @@ void Answer::text(int choice, TextPiece piece) {
     if (!state.echo.empty()) {
       piece.events.insert(piece.events.begin(), {ReplyEvent::Kind::kText, std::exchange(state.echo, {})});
     }
-    for (json& event : dialect_->piece(head_, choice, piece)) send(event);
+    send(dialect_->piece(head_, choice, piece));
     return;
   }
   for (const ReplyEvent& event : piece.events) append(state.choice.message, event);
@@ -230,7 +227,7 @@ void Answer::finish(int choice, const GenerationFinish& finish) {
     if (request_.stream && !abandoned_) {
       if (!state.echo.empty()) {
         const TextPiece echo{{{ReplyEvent::Kind::kText, std::move(state.echo)}}, {}};
-        for (json& event : dialect_->piece(head_, choice, echo)) send(event);
+        send(dialect_->piece(head_, choice, echo));
       }
       if (finish.reason == FinishReason::kStop || finish.reason == FinishReason::kLength) {
         send(dialect_->closing(head_, choice, finish));
@@ -282,12 +279,7 @@ void Answer::complete() {
     call_.log->finish = failure ? failure->code : finish_name(states_.front().choice.finish.reason);
   }
   if (request_.stream) {
-    if (failure) {
-      call_.exchange->send(http::sse_event(to_json(*failure)));
-    } else {
-      if (request_.stream_usage) call_.exchange->send(http::sse_event(dump(dialect_->usage(head_, total))));
-      call_.exchange->send(http::sse_event("[DONE]"));
-    }
+    call_.exchange->send(failure ? dialect_->failure(head_, *failure) : dialect_->ending(head_, total));
     call_.exchange->end();
     return;
   }
@@ -299,6 +291,58 @@ void Answer::complete() {
   }
   call_.reply_json(dump(dialect_->whole(head_, choices, total)));
 }
+
+/// Tokens that hold one of the texts: any of them ends a repeated run for DRY.
+std::vector<Token> tokens_holding(const Tokenizer& tokenizer, const std::vector<std::string>& texts) {
+  std::vector<Token> found;
+  for (Token token = 0; token < tokenizer.size(); ++token) {
+    const std::string_view bytes = tokenizer.token_bytes(token);
+    for (const std::string& text : texts) {
+      if (bytes.find(text) == std::string_view::npos) continue;
+      found.push_back(token);
+      break;
+    }
+  }
+  return found;
+}
+
+/// Holds the answer to what was asked for: a format, calls of tools, a limit for thinking.
+std::optional<ApiError> constrain(Request& request, const ServedModel& model, const ReplyStart& start,
+                                  std::vector<std::unique_ptr<GrammarMatcher>>& matchers) {
+  ReplyRules rules;
+  rules.format = request.format;
+  if (request.is_chat) {
+    rules.language = model.chat->reply_language();
+    rules.start = start;
+    rules.may_think = request.chat.thinking.value_or(true) && rules.language != ReplyLanguage::kPlain &&
+                      rules.language != ReplyLanguage::kDeepSeekDsml && !start.continues &&
+                      model.tokenizer->find("<think>").has_value();
+    rules.tools = request.chat.tools;
+    rules.choice = request.chat.tool_choice;
+    rules.parallel = request.parallel_tools;
+  }
+  const char* field = request.format ? request.format_field.c_str() : "tools";
+  const auto refused = [&](const Error& error) {
+    return invalid_field(field, fmt::format("'{}' cannot be honoured: {}", field, error.message));
+  };
+  if (request.format && start.continues)
+    return refused({ErrorCode::kInvalid, "an answer that was started elsewhere cannot be held to it"});
+  const Result<std::optional<GrammarSource>> source = reply_grammar(rules, *model.tokenizer, *model.grammars);
+  if (!source) return refused(source.error());
+  if (!*source) return std::nullopt;
+  if (request.format)  // by itself first: the refusal then speaks of it alone
+    if (const Status fits = model.grammars->check(*request.format); !fits) return refused(fits.error());
+  for (std::size_t i = 0;
+       i < std::max<std::size_t>(1, request.prompts.size()) * static_cast<std::size_t>(request.choices);
+       ++i) {
+    Result<std::unique_ptr<GrammarMatcher>> matcher = model.grammars->compile(**source);
+    if (!matcher) return refused(matcher.error());
+    matchers.push_back(std::move(*matcher));
+  }
+  return std::nullopt;
+}
+
+}  // namespace
 
 /// The prompts as tokens; for a chat also how its reply is read, in `request`.
 ApiResult<std::vector<std::vector<Token>>> encode_prompts(Request& request, const ServedModel& model) {
@@ -312,11 +356,21 @@ ApiResult<std::vector<std::vector<Token>>> encode_prompts(Request& request, cons
     }
     const bool tools =
         !request.chat.tools.empty() && request.chat.tool_choice.kind != ToolChoice::Kind::kNone;
-    request.generation.reply = ReplyFormat{model.chat->reply_language(), {chat->start, tools, random_id()}};
+    ReplyLanguage language = model.chat->reply_language();
+    const bool forced = tools && request.chat.tool_choice.kind != ToolChoice::Kind::kAuto;
+    if (forced && (language == ReplyLanguage::kPlain || language == ReplyLanguage::kThinking))
+      language =
+          ReplyLanguage::kHermes;  // a model that knows no calls makes them all the same: see reply_grammar.h
+    request.generation.reply = ReplyFormat{language, {chat->start, tools, random_id()}};
     prompts.push_back(std::move(chat->tokens));
   }
   for (const Request::RawPrompt& prompt : request.prompts) {
-    if (const auto* text = std::get_if<std::string>(&prompt); text != nullptr) {
+    if (const auto* text = std::get_if<std::string>(&prompt); text != nullptr && !request.suffix.empty()) {
+      Result<std::vector<Token>> gap = encode_gap(*model.tokenizer, *text, request.suffix);
+      if (!gap)
+        return invalid_field("suffix", fmt::format("'suffix' cannot be honoured: {}", gap.error().message));
+      prompts.push_back(std::move(*gap));
+    } else if (text != nullptr) {
       prompts.push_back(encode_raw(*model.tokenizer, *text));
     } else {
       prompts.push_back(std::get<std::vector<Token>>(prompt));
@@ -345,23 +399,7 @@ ApiResult<std::vector<std::vector<Token>>> encode_prompts(Request& request, cons
   return prompts;
 }
 
-/// Tokens that hold one of the texts: any of them ends a repeated run for DRY.
-std::vector<Token> tokens_holding(const Tokenizer& tokenizer, const std::vector<std::string>& texts) {
-  std::vector<Token> found;
-  for (Token token = 0; token < tokenizer.size(); ++token) {
-    const std::string_view bytes = tokenizer.token_bytes(token);
-    for (const std::string& text : texts) {
-      if (bytes.find(text) == std::string_view::npos) continue;
-      found.push_back(token);
-      break;
-    }
-  }
-  return found;
-}
-
-}  // namespace
-
-void answer(const Call& call, Request request, MakeDialect make_dialect) {
+void answer(const Call& call, Request request, const MakeDialect& make_dialect) {
   const ApiResult<ServedModel*> found = call.service.model_for_work(request.model);
   if (!found) return call.reply_error(found.error());
   ServedModel& model = **found;
@@ -377,8 +415,24 @@ void answer(const Call& call, Request request, MakeDialect make_dialect) {
   if (request.generation.sampling.dry_multiplier > 0) {
     request.generation.sampling.dry_breakers = tokens_holding(*model.tokenizer, request.dry_breakers);
   }
-  std::unique_ptr<Dialect> dialect = make_dialect(request, *model.tokenizer);
-  std::make_shared<Answer>(call, std::move(request), model, std::move(dialect))->start(std::move(*prompts));
+  std::vector<std::unique_ptr<GrammarMatcher>> matchers;
+  const ReplyStart start = request.generation.reply ? request.generation.reply->options.start : ReplyStart();
+  if (const auto refusal = constrain(request, model, start, matchers)) return call.reply_error(*refusal);
+  std::unique_ptr<Dialect> dialect = make_dialect(request, model);
+  std::make_shared<Answer>(call, std::move(request), model, std::move(dialect))
+      ->start(std::move(*prompts), std::move(matchers));
+}
+
+std::string random_id() {
+  static std::mutex mutex;
+  static std::mt19937_64 source{std::random_device{}()};
+  const std::lock_guard lock(mutex);
+  return fmt::format("{:016x}{:08x}", source(), static_cast<std::uint32_t>(source()));
+}
+
+std::int64_t unix_seconds_now() {
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 const char* finish_name(FinishReason reason) {

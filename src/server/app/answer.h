@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -16,6 +17,7 @@ struct AnswerHead {
   std::string id;
   std::int64_t created_unix_seconds = 0;
   std::string model;
+  std::int64_t prompt_tokens = 0;
 };
 
 struct Usage {
@@ -29,30 +31,38 @@ struct Choice {
   GenerationFinish finish;
 };
 
-/// How an API writes answers as JSON. One object an answer: it may keep state between pieces.
+/// How an API writes answers. One object an answer: it keeps state between pieces.
 class Dialect {
  public:
   virtual ~Dialect() = default;
   virtual const char* id_prefix() const = 0;  ///< "chatcmpl-"
   virtual nlohmann::json whole(const AnswerHead& head, const std::vector<Choice>& choices,
                                const Usage& usage) = 0;
-  /// The pieces of a stream; null where the dialect sends none.
-  virtual nlohmann::json opening(const AnswerHead& head, int choice) = 0;
-  virtual std::vector<nlohmann::json> piece(const AnswerHead& head, int choice, const TextPiece& piece) = 0;
-  virtual nlohmann::json closing(const AnswerHead& head, int choice, const GenerationFinish& finish) = 0;
-  virtual nlohmann::json usage(const AnswerHead& head, const Usage& usage) = 0;
+  /// The bytes of a stream; "" where the dialect sends none.
+  virtual const char* stream_type() const { return "text/event-stream; charset=utf-8"; }
+  virtual std::string opening(const AnswerHead& head, int choice) = 0;
+  virtual std::string piece(const AnswerHead& head, int choice, const TextPiece& piece) = 0;
+  virtual std::string closing(const AnswerHead& head, int choice, const GenerationFinish& finish) = 0;
+  virtual std::string ending(const AnswerHead& head,
+                             const Usage& usage) = 0;  ///< after every choice's closing
+  virtual std::string failure(const AnswerHead& head, const ApiError& error) = 0;  ///< instead of the rest
 };
 
 /// Makes the dialect once the model is known.
-using MakeDialect = std::unique_ptr<Dialect> (*)(const Request& request, const Tokenizer& tokenizer);
+using MakeDialect = std::function<std::unique_ptr<Dialect>(const Request& request, const ServedModel& model)>;
 
 /// Runs the request and answers the call: prompts to tokens, every choice to the engine, text back as it
 /// comes or all at the end; cancels when the client leaves.
-void answer(const Call& call, Request request, MakeDialect make_dialect);
+void answer(const Call& call, Request request, const MakeDialect& make_dialect);
+
+/// The prompts as tokens; for a chat also how its reply is read and held to its rules, in `request`.
+ApiResult<std::vector<std::vector<Token>>> encode_prompts(Request& request, const ServedModel& model);
 
 /// "stop", "length" or, for what has no name in OpenAI's API, "error".
 const char* finish_name(FinishReason reason);
 nlohmann::json to_json(const Usage& usage);
 std::string dump(const nlohmann::json& value);
+std::string random_id();  ///< 24 letters
+std::int64_t unix_seconds_now();
 
 }  // namespace deepwell

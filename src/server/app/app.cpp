@@ -4,7 +4,9 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -43,6 +45,22 @@ bool is_foreign_page(const http::Request& request, const std::vector<std::string
   return !http::equal_ignoring_case(origin, request.header("host"));
 }
 
+/// Whether the Host header names this machine as its own user would, or by one of `names`.
+bool is_known_host(std::string_view host, const std::vector<std::string>& names) {
+  if (host.empty()) return true;  // no browser
+  const std::size_t port = host.starts_with('[') ? host.find(']') : host.rfind(':');
+  if (host.starts_with('[')) {
+    host = port == std::string_view::npos ? host : host.substr(0, port + 1);
+  } else if (port != std::string_view::npos) {
+    host = host.substr(0, port);
+  }
+  if (http::equal_ignoring_case(host, "localhost") || host == "[::1]") return true;
+  if (host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos)
+    return true;
+  return std::any_of(names.begin(), names.end(),
+                     [host](const std::string& name) { return http::equal_ignoring_case(host, name); });
+}
+
 /// A path as it may stand in a log: nothing that could forge a line or fill a disk.
 std::string printable(std::string_view text) {
   std::string out;
@@ -63,8 +81,17 @@ struct App::Impl {
   void write_log(const http::Request& request, const std::string& route, int status, std::size_t bytes,
                  double seconds, LogFields& fields);
 
+  bool is_allowed(std::string_view key) {
+    const std::lock_guard lock(keys_mutex);
+    return options.keys->allows(key);
+  }
+  void reload_keys();
+
   AppOptions options;
   Service& service;
+  std::mutex keys_mutex;  ///< guards options.keys' value and what follows
+  Clock::time_point keys_seen{};
+  std::filesystem::file_time_type keys_changed{};
   http::Router router;
   std::unique_ptr<http::Server> server;
   std::atomic<int> open{0};  ///< exchanges not yet complete
@@ -109,6 +136,15 @@ void App::Impl::handle(const std::shared_ptr<http::Exchange>& exchange) {
     response.headers.push_back({"Allow", match.allow});
     return exchange->reply(std::move(response));
   }
+  if (options.host_names && !is_known_host(request.header("host"), *options.host_names)) {
+    ApiError error =
+        http_error(403, fmt::format("this server is not called '{}'; its operator can allow the name with "
+                                    "--host-name",
+                                    printable(request.header("host"))));
+    error.type = "permission_error";
+    error.code = "host_not_allowed";
+    return exchange->reply(error_response(error, endpoint->error_body));
+  }
   if (is_foreign_page(request, options.http.cors_origins)) {
     ApiError error =
         http_error(403, fmt::format("pages of {} may not use this server; its operator can allow them "
@@ -116,15 +152,35 @@ void App::Impl::handle(const std::shared_ptr<http::Exchange>& exchange) {
                                     printable(request.header("origin"))));
     error.type = "permission_error";
     error.code = "origin_not_allowed";
-    return exchange->reply(error_response(error));
+    return exchange->reply(error_response(error, endpoint->error_body));
   }
-  if (endpoint->access == Access::kUser && options.keys && !options.keys->allows(key_of(request))) {
+  if (options.keys) reload_keys();
+  if (endpoint->access == Access::kUser && options.keys && !is_allowed(key_of(request))) {
     ApiError error = http_error(401, "this server wants an API key: send it as 'Authorization: Bearer KEY'");
     error.type = "authentication_error";
     error.code = "invalid_api_key";
-    return exchange->reply(error_response(error));
+    return exchange->reply(error_response(error, endpoint->error_body));
   }
-  endpoint->run(Call{service, exchange, fields, arrived});
+  const std::string user = options.keys ? ApiKeys::user_of(key_of(request)) : std::string();
+  endpoint->run(Call{service, exchange, fields, arrived, endpoint->error_body, user});
+}
+
+// A file that cannot be used leaves the keys as they were, and says so in the log.
+void App::Impl::reload_keys() {
+  if (options.keys_path.empty()) return;
+  const std::lock_guard lock(keys_mutex);
+  const auto now = Clock::now();
+  if (keys_seen != Clock::time_point{} && now - keys_seen < std::chrono::milliseconds(500)) return;
+  const bool first = keys_seen == Clock::time_point{};
+  keys_seen = now;
+  std::error_code error;
+  const auto changed = std::filesystem::last_write_time(options.keys_path, error);
+  if (error || changed == std::exchange(keys_changed, changed) || first) return;
+  Result<ApiKeys> keys = ApiKeys::load(options.keys_path);
+  if (keys) options.keys = std::move(*keys);
+  if (!options.log) return;
+  options.log(keys ? "the API keys were read again"
+                   : "the API keys stay as they were: " + keys.error().message);
 }
 
 void App::Impl::answer_options(const http::Request& request, http::Exchange& exchange,

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "net/http/server.h"
@@ -17,6 +18,11 @@ namespace deepwell {
 struct AppOptions {
   http::ServerOptions http;
   std::optional<ApiKeys> keys;  ///< none: everybody may do everything
+  std::string keys_path;        ///< where they came from: a change is taken over within a second; "": never
+  /// Names under which this server may be asked for, beside localhost and loopback addresses; nothing: any
+  /// name. A page whose name is made to point here (DNS rebinding) is no stranger to a browser, but it has
+  /// the wrong name.
+  std::optional<std::vector<std::string>> host_names;
   bool log_json = false;
   std::function<void(const std::string& line)> log;  ///< one line a request; empty: none
 };

@@ -3,11 +3,11 @@
 
 namespace deepwell {
 
-http::Response error_response(const ApiError& error) {
+http::Response error_response(const ApiError& error, Call::ErrorBody body) {
   http::Response response;
   response.status = error.status;
   response.content_type = "application/json";
-  response.body = to_json(error);
+  response.body = body(error);
   if (error.retry_after_seconds > 0) {
     response.headers.push_back({"Retry-After", std::to_string(error.retry_after_seconds)});
   }
@@ -23,6 +23,6 @@ void Call::reply_json(std::string body, int status) const {
   exchange->reply(std::move(response));
 }
 
-void Call::reply_error(const ApiError& error) const { exchange->reply(error_response(error)); }
+void Call::reply_error(const ApiError& error) const { exchange->reply(error_response(error, error_body)); }
 
 }  // namespace deepwell

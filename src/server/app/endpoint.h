@@ -23,10 +23,13 @@ struct LogFields {
 
 /// One request on its way through an endpoint; cheap to copy.
 struct Call {
+  using ErrorBody = std::string (*)(const ApiError& error);
   Service& service;
   std::shared_ptr<http::Exchange> exchange;
   std::shared_ptr<LogFields> log;
   std::chrono::steady_clock::time_point arrived;
+  ErrorBody error_body = to_json;  ///< how the endpoint's API writes errors
+  std::string user{};              ///< whose key it is, as a digest; "" without keys
 
   const http::Request& request() const { return exchange->request(); }
   /// The body, which the request then no longer holds: an answer may take minutes.
@@ -41,10 +44,11 @@ struct Endpoint {
   const char* path;
   Access access;
   void (*run)(const Call& call);
+  Call::ErrorBody error_body = to_json;
 };
 
 const std::vector<Endpoint>& all_endpoints();
 
-http::Response error_response(const ApiError& error);
+http::Response error_response(const ApiError& error, Call::ErrorBody body = to_json);
 
 }  // namespace deepwell

@@ -6,11 +6,23 @@
 #include <algorithm>
 #include <cmath>
 
+#include "server/app/batches.h"
+#include "server/app/file_store.h"
+
 namespace deepwell {
 
+Service::Service() = default;
+
 Service::~Service() {
+  batches.reset();  // its lines use everything else
   std::unique_lock lock(mutex_);
   idle_.wait(lock, [this] { return busy_ == 0; });
+}
+
+Status Service::keep_in(const std::string& folder) {
+  DW_TRY(files, FileStore::open(folder + "/files"));
+  DW_TRY(batches, Batches::open(*this, *files, folder + "/batches"));
+  return Done{};
 }
 
 void Service::add_model(std::shared_ptr<ServedModel> model, const std::vector<std::string>& aliases) {

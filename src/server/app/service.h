@@ -11,17 +11,21 @@
 #include <vector>
 
 #include "server/app/metrics.h"
+#include "server/app/response_store.h"
 #include "server/model/served_model.h"
 #include "server/request/api_error.h"
 
 namespace deepwell {
+
+class Batches;
+class FileStore;
 
 enum class Phase { kLoading, kReady, kDraining };
 
 /// What every endpoint works with: the models, the phase the server is in, its metrics. Thread-safe.
 class Service {
  public:
-  Service() = default;
+  Service();
   /// Waits until nothing uses a model any more.
   ~Service();
 
@@ -53,6 +57,11 @@ class Service {
   void note_duration(double seconds);
 
   Metrics metrics;
+  ResponseStore responses;
+  std::unique_ptr<FileStore> files;  ///< nullptr: nothing is kept on disk
+  std::unique_ptr<Batches> batches;  ///< the same
+  /// Keeps files and batches in `folder`. Errors: kIo.
+  Status keep_in(const std::string& folder);
 
  private:
   mutable std::mutex mutex_;

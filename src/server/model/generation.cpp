@@ -173,6 +173,7 @@ Result<std::uint64_t> start_generation(ServedModel& model, std::vector<Token> pr
   request.sampling = options.sampling;
   request.max_tokens = options.max_tokens;
   request.ignore_end = options.ignore_end;
+  request.constraint = options.constraint;
   return model.engine->submit(
       std::move(request),
       std::make_shared<TextSink>(*model.tokenizer, std::move(options), std::move(listener)));

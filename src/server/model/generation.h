@@ -23,9 +23,10 @@ struct ReplyFormat {
 
 struct GenerationOptions {
   SamplingOptions sampling;
-  std::int64_t max_tokens = -1;        ///< -1: until the context is full
-  std::vector<std::string> stop;       ///< the text ends just before the first of these
-  bool ignore_end = false;             ///< go on after end tokens
+  std::int64_t max_tokens = -1;                   ///< -1: until the context is full
+  std::vector<std::string> stop;                  ///< the text ends just before the first of these
+  bool ignore_end = false;                        ///< go on after end tokens
+  std::shared_ptr<TokenConstraint> constraint{};  ///< of this generation alone
   std::optional<ReplyFormat> reply{};  ///< a chat's: thinking and calls of tools are told from text
 };
 

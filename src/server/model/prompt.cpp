@@ -84,4 +84,31 @@ std::vector<Token> encode_raw(const Tokenizer& tokenizer, std::string_view text)
   return tokens;
 }
 
+Result<std::vector<Token>> encode_gap(const Tokenizer& tokenizer, std::string_view before,
+                                      std::string_view after) {
+  const Vocabulary& vocabulary = tokenizer.vocabulary();
+  std::optional<Token> prefix = vocabulary.fim_prefix, suffix = vocabulary.fim_suffix,
+                       middle = vocabulary.fim_middle;
+  // DeepSeek's: begin, what is before, hole, what is after, end. Source: DeepSeek-Coder's README.
+  const std::optional<Token> begin = tokenizer.find("<｜fim▁begin｜>"),
+                             hole = tokenizer.find("<｜fim▁hole｜>"), end = tokenizer.find("<｜fim▁end｜>");
+  if (begin && hole && end) {
+    prefix = begin;
+    suffix = hole;
+    middle = end;
+  }
+  if (!prefix || !suffix || !middle)
+    return Error{ErrorCode::kUnsupported, "this model's vocabulary has no marks for filling a gap"};
+  std::vector<Token> tokens{*prefix};
+  const auto add = [&](std::string_view text, Token then) {
+    const std::vector<Token> more = tokenizer.encode(text, {.parse_special = false, .add_special = false});
+    tokens.insert(tokens.end(), more.begin(), more.end());
+    tokens.push_back(then);
+  };
+  add(before, *suffix);
+  add(after, *middle);
+  ensure_one_bos(tokenizer, tokens);
+  return tokens;
+}
+
 }  // namespace deepwell

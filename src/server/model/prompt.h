@@ -26,6 +26,11 @@ Result<ChatTokens> encode_chat(const ServedModel& model, const Conversation& con
 /// A prompt taken as it is: special tokens written in it count, as in every raw completion API.
 std::vector<Token> encode_raw(const Tokenizer& tokenizer, std::string_view text);
 
+/// What stands before and after a gap, in the order the vocabulary's marks for it want; what a user wrote
+/// stays text. Errors: kUnsupported (the vocabulary has no such marks).
+Result<std::vector<Token>> encode_gap(const Tokenizer& tokenizer, std::string_view before,
+                                      std::string_view after);
+
 /// The parts joined as if tokenized in one go, but special tokens only where the template wrote them.
 std::vector<Token> encode_parts(const Tokenizer& tokenizer, std::span<const PromptPart> parts);
 

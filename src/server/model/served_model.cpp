@@ -86,6 +86,7 @@ Result<std::shared_ptr<ServedModel>> load_served_model(const std::string& path, 
   Result<std::unique_ptr<Tokenizer>> tokenizer = Tokenizer::from_vocabulary(std::move(*vocabulary));
   if (!tokenizer) return at_path(tokenizer.error());
   model->tokenizer = std::move(*tokenizer);
+  model->grammars = std::make_unique<GrammarCompiler>(*model->tokenizer);
 
   Result<std::unique_ptr<const PromptEncoder>> chat =
       chat_language_of(options.chat_template, file->metadata(), *model->tokenizer);

@@ -9,6 +9,7 @@
 #include "engine/formats/model_file.h"
 #include "engine/run/engine.h"
 #include "text/chat/prompt_encoder.h"
+#include "text/grammar/grammar.h"
 #include "text/tokenizer/tokenizer.h"
 
 namespace deepwell {
@@ -21,7 +22,8 @@ struct ServedModel {
   std::int64_t created_unix_seconds = 0;
   std::unique_ptr<const Tokenizer> tokenizer;
   std::unique_ptr<const PromptEncoder> chat;  ///< nullptr: not made for chat; raw completions still work
-  std::unique_ptr<Engine> engine;             ///< last member: it stops before the rest goes
+  std::unique_ptr<const GrammarCompiler> grammars;  ///< over the tokenizer
+  std::unique_ptr<Engine> engine;                   ///< last member: it stops before the rest goes
 };
 
 struct ServedModelOptions {

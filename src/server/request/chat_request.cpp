@@ -110,29 +110,9 @@ void read_message(JsonReader& reader, const json& value, std::size_t index, Conv
   chat.messages.push_back(std::move(message));
 }
 
-void read_response_format(JsonReader& reader) {
-  const json* format = reader.object("response_format");
-  if (format == nullptr) return;
-  JsonReader inner(*format, "response_format.");
-  const std::string type = inner.text("type").value_or("");
-  if (inner.ok() && type != "text") {
-    ApiError error = invalid_field(
-        "response_format.type",
-        fmt::format(
-            "'response_format.type' is '{}'; only \"text\" is supported yet, because output cannot be forced "
-            "into a schema",
-            type));
-    error.code = "unsupported_parameter";
-    inner.fail(std::move(error));
-  }
-  inner.finish();
-  if (!inner.ok()) reader.fail(inner.error());
-}
-
 void read_tools(JsonReader& reader, Conversation& chat) {
   reader.unsupported("functions", kOldTools);
   reader.unsupported("function_call", kOldTools);
-  reader.harmless("parallel_tool_calls");  // a wish; how many calls come is the model's affair
   const json* tools = reader.array("tools");
   for (std::size_t i = 0; reader.ok() && tools != nullptr && i < tools->size(); ++i) {
     const std::string at = fmt::format("tools[{}]", i);
@@ -183,7 +163,11 @@ void read_tool_choice(JsonReader& reader, Conversation& chat) {
 }
 
 /// DeepSeek's and OpenAI's switches, and those that templates read.
-void read_thinking(JsonReader& reader, Conversation& chat) {
+void read_thinking(JsonReader& reader, Request& request) {
+  Conversation& chat = request.chat;
+  for (const char* name : {"reasoning_budget", "thinking_budget", "thinking_token_budget"}) {
+    if (const auto budget = reader.integer(name, -1, INT64_MAX)) request.thinking_tokens_max = *budget;
+  }
   if (const json* arguments = reader.object("chat_template_kwargs"); arguments != nullptr) {
     chat.template_arguments = arguments->dump();
     for (const char* name : {"enable_thinking", "thinking"}) {
@@ -209,7 +193,7 @@ void read_thinking(JsonReader& reader, Conversation& chat) {
   if (thinking == nullptr) return;
   JsonReader inner(*thinking, "thinking.");
   const std::string type = inner.text("type").value_or("");
-  inner.harmless("budget_tokens");
+  if (const auto budget = inner.integer("budget_tokens", 1, INT64_MAX)) request.thinking_tokens_max = *budget;
   if (inner.ok() && type != "enabled" && type != "disabled" && type != "adaptive")
     inner.fail("type", "'thinking.type' must be enabled or disabled");
   inner.finish();
@@ -228,8 +212,8 @@ ApiResult<Request> parse_chat_request(std::string_view body) {
   read_common_fields(reader, request);
   read_tools(reader, request.chat);
   read_tool_choice(reader, request.chat);
-  read_thinking(reader, request.chat);
-  read_response_format(reader);
+  read_thinking(reader, request);
+  request.parallel_tools = reader.flag("parallel_tool_calls").value_or(true);
 
   const json* messages = reader.array("messages");
   if (reader.ok() && (messages == nullptr || messages->empty())) {

@@ -74,7 +74,14 @@ ApiResult<Request> parse_completion_request(std::string_view body) {
   if (const auto best_of = reader.integer("best_of", 1, 1024); best_of && *best_of != request.choices) {
     reader.fail("best_of", "'best_of' other than 'n' is not supported: every answer is returned");
   }
-  reader.unsupported("suffix", "filling in the middle comes with a later version");
+  request.suffix = reader.text("suffix").value_or("");
+  if (!request.suffix.empty() && request.echo)
+    reader.fail("echo",
+                "'echo' with 'suffix' is not supported: the prompt stands on both sides of the answer");
+  for (const Request::RawPrompt& prompt : request.prompts) {
+    if (!request.suffix.empty() && !std::holds_alternative<std::string>(prompt))
+      reader.fail("suffix", "'suffix' needs a prompt of text");
+  }
   reader.finish();
   if (!reader.ok()) return reader.error();
   if (request.prompts.size() * static_cast<std::size_t>(request.choices) > kPromptsMax) {

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <limits>
 
+#include "server/request/format_fields.h"
+
 namespace deepwell {
 namespace {
 using json = Json;
@@ -109,10 +111,7 @@ void read_common_fields(JsonReader& reader, Request& request) {
     reader.harmless(name);  // they describe the caller, not the answer
   }
   reader.unsupported("store", "answers are not kept on the server");
-  for (const char* name : {"grammar", "json_schema", "guided_json", "guided_regex", "guided_choice",
-                           "guided_grammar", "structured_outputs"}) {
-    reader.unsupported(name, "output cannot be forced into a grammar yet");
-  }
+  read_format_fields(reader, request);
 }
 
 }  // namespace deepwell

@@ -114,7 +114,9 @@ int serve(const ServeSettings& settings) {
     Result<ApiKeys> keys = ApiKeys::load(settings.api_key_file);
     if (!keys) return fail(keys.error().message);
     options.keys = std::move(*keys);
+    options.keys_path = settings.api_key_file;
   }
+  if (!options.keys && is_loopback(settings.host)) options.host_names = settings.host_names;
   auto logger = spdlog::stderr_color_mt("deepwell-requests");
   logger->set_pattern(settings.log_json ? "%v" : "%H:%M:%S %v");
   options.log = [logger](const std::string& line) { logger->info("{}", line); };
@@ -132,6 +134,9 @@ int serve(const ServeSettings& settings) {
   raise_descriptor_limit();
 
   Service service;
+  if (!settings.data_dir.empty()) {
+    if (const Status kept = service.keep_in(settings.data_dir); !kept) return fail(kept.error().message);
+  }
   Result<std::unique_ptr<App>> app = App::start(std::move(options), service);
   if (!app) return fail(app.error().message);
   const auto wake = [thread_events] { eventfd_write(thread_events, 1); };

@@ -95,14 +95,26 @@ const SettingSpec kSettings[] = {
        s.chat_template = v.back();
        return Done{};
      }},
-    {"api-key-file", Kind::kOne, "FILE", "Keys, one a line; without one of them no answer",
+    {"api-key-file", Kind::kOne, "FILE",
+     "Keys, one a line, or sha256:HEX of each; without one of them no answer; changes are taken over",
      [](ServeSettings& s, const Values& v) -> Status {
        s.api_key_file = v.back();
+       return Done{};
+     }},
+    {"data-dir", Kind::kOne, "FOLDER", "Where files and batches are kept; without it they are refused",
+     [](ServeSettings& s, const Values& v) -> Status {
+       s.data_dir = v.back();
        return Done{};
      }},
     {"cors", Kind::kMany, "ORIGIN", "Web pages that may use this server, as https://host; '*' for all",
      [](ServeSettings& s, const Values& v) -> Status {
        s.cors_origins = v;
+       return Done{};
+     }},
+    {"host-name", Kind::kMany, "NAME",
+     "A name that clients may call this server by, where it listens on this machine only and has no keys",
+     [](ServeSettings& s, const Values& v) -> Status {
+       s.host_names = v;
        return Done{};
      }},
     {"insecure", Kind::kSwitch, "", "Listen beyond this machine although there is no API key file",

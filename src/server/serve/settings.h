@@ -23,7 +23,9 @@ struct ServeSettings {
   std::vector<std::string> aliases;  ///< "NAME" for the first model, or "NAME=MODEL"
   std::string chat_template;         ///< for every model: a language's name or a file; "": each its own
   std::string api_key_file;
+  std::string data_dir;  ///< "": files and batches are refused
   std::vector<std::string> cors_origins;
+  std::vector<std::string> host_names;
   bool insecure = false;  ///< may listen beyond this machine without keys
   bool log_json = false;
   double drain_seconds = 30;

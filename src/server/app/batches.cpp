@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/app/batches.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "server/app/answer.h"
+#include "server/request/json_reader.h"
+
+namespace deepwell {
+namespace {
+using nlohmann::json;
+namespace fs = std::filesystem;
+constexpr std::size_t kLinesMax = 50'000;
+constexpr std::chrono::seconds kPatience{30};
+
+/// Takes an endpoint's answer for a line of a batch.
+class LineExchange final : public http::Exchange {
+ public:
+  explicit LineExchange(http::Request request) : request_(std::move(request)) {}
+  ~LineExchange() override { settle(500, R"({"error":{"message":"the request was dropped"}})"); }
+  const http::Request& request() const override { return request_; }
+  http::Request& request() override { return request_; }
+  void reply(http::Response response) override { settle(response.status, std::move(response.body)); }
+  void begin_stream(http::Response /*head*/) override {}
+  void send(std::string /*bytes*/) override {}
+  void end() override { settle(500, R"({"error":{"message":"lines of a batch cannot be streamed"}})"); }
+  void on_disconnect(std::function<void()> /*gone*/) override {}
+  bool disconnected() const override { return false; }
+  bool streaming() const override { return false; }
+  void on_complete(std::function<void(int, std::size_t)> /*done*/) override {}
+
+  struct Answer {
+    std::mutex mutex;
+    std::condition_variable changed;
+    int status = 0;
+    std::string body;
+  };
+  std::shared_ptr<Answer> answer = std::make_shared<Answer>();
+
+ private:
+  void settle(int status, std::string body) {
+    const std::lock_guard lock(answer->mutex);
+    if (answer->status != 0) return;
+    answer->status = status;
+    answer->body = std::move(body);
+    answer->changed.notify_all();
+  }
+  http::Request request_;
+};
+
+const Endpoint* endpoint_at(const std::string& path) {
+  for (const char* allowed : {"/v1/chat/completions", "/v1/completions", "/v1/responses"}) {
+    if (path != allowed) continue;
+    for (const Endpoint& endpoint : all_endpoints())
+      if (std::string_view(endpoint.path) == path && std::string_view(endpoint.method) == "POST")
+        return &endpoint;
+  }
+  return nullptr;
+}
+
+std::string_view next_line(std::string_view& rest) {
+  const std::size_t end = std::min(rest.find('\n'), rest.size());
+  const std::string_view line = rest.substr(0, end);
+  rest.remove_prefix(std::min(end + 1, rest.size()));
+  return line;
+}
+
+bool is_over(const json& batch) {
+  return batch["status"] != "in_progress" && batch["status"] != "cancelling";
+}
+}  // namespace
+
+Result<std::unique_ptr<Batches>> Batches::open(Service& service, FileStore& files, std::string folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error)
+    return Error{ErrorCode::kIo, fmt::format("cannot make the folder {}: {}", folder, error.message())};
+  std::unique_ptr<Batches> batches(new Batches(service, files, std::move(folder)));
+  for (const auto& entry : fs::directory_iterator(batches->folder_, error)) {
+    if (entry.path().extension() != ".json") continue;
+    const Result<std::string> text = read_whole(entry.path().string());
+    json known = text ? json::parse(*text, nullptr, false) : json();
+    if (known.is_object() && known.contains("batch") && known.contains("user"))
+      batches->batches_[entry.path().stem().string()] = std::move(known);
+  }
+  batches->thread_ = std::thread([raw = batches.get()] { raw->work(); });
+  return batches;
+}
+
+Batches::~Batches() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+Result<std::vector<Batches::Line>> Batches::lines_of(const std::string& user, const std::string& file,
+                                                     const std::string& endpoint) const {
+  DW_TRY(const std::string bytes, files_.read(user, file));
+  std::vector<Line> lines;
+  std::set<std::string> ids;
+  std::string_view rest = bytes;
+  for (std::size_t number = 1; !rest.empty(); ++number) {
+    const std::string_view text = next_line(rest);
+    if (text.find_first_not_of(" \r\t") == std::string_view::npos) continue;
+    const auto wrong = [&](const std::string& what) {
+      return Error{ErrorCode::kInvalid, fmt::format("line {} of the file {}", number, what)};
+    };
+    const ApiResult<Json> line = parse_body(text);
+    if (!line) return wrong("is not a request: " + line.error().message);
+    const auto is_text = [&](const char* name) { return line->contains(name) && (*line)[name].is_string(); };
+    if (!is_text("custom_id") || !is_text("url") || !line->contains("body") || !(*line)["body"].is_object())
+      return wrong("needs 'custom_id', 'url' and 'body'");
+    if ((*line)["url"] != endpoint) return wrong("is for another 'url' than the batch, " + endpoint);
+    if (line->contains("method") && (*line)["method"] != "POST") return wrong("needs \"method\": \"POST\"");
+    if ((*line)["body"].value("stream", Json()) == true) return wrong("cannot be streamed");
+    std::string id = (*line)["custom_id"].get<std::string>();
+    if (!ids.insert(id).second) return wrong(fmt::format("has the 'custom_id' of an earlier one: {}", id));
+    if (lines.size() == kLinesMax) return wrong(fmt::format("is one too many: {} are taken", kLinesMax));
+    lines.push_back({std::move(id), (*line)["body"].dump(-1, ' ', false, Json::error_handler_t::replace)});
+  }
+  if (lines.empty()) return Error{ErrorCode::kInvalid, "the file holds no request"};
+  return lines;
+}
+
+Result<json> Batches::add(const std::string& user, const std::string& file, const std::string& endpoint,
+                          json metadata) {
+  if (endpoint_at(endpoint) == nullptr)
+    return Error{ErrorCode::kInvalid,
+                 fmt::format("'endpoint' cannot be '{}'; it can be /v1/chat/completions, "
+                             "/v1/completions or /v1/responses",
+                             endpoint.substr(0, 100))};
+  DW_TRY(const std::vector<Line> lines, lines_of(user, file, endpoint));
+  const std::string id = "batch_" + random_id();
+  const std::int64_t now = unix_seconds_now();
+  json batch = {{"id", id},
+                {"object", "batch"},
+                {"endpoint", endpoint},
+                {"errors", nullptr},
+                {"input_file_id", file},
+                {"completion_window", "24h"},
+                {"status", "in_progress"},
+                {"output_file_id", nullptr},
+                {"error_file_id", nullptr},
+                {"created_at", now},
+                {"in_progress_at", now},
+                {"expires_at", nullptr},
+                {"finalizing_at", nullptr},
+                {"completed_at", nullptr},
+                {"failed_at", nullptr},
+                {"expired_at", nullptr},
+                {"cancelling_at", nullptr},
+                {"cancelled_at", nullptr},
+                {"request_counts", {{"total", lines.size()}, {"completed", 0}, {"failed", 0}}},
+                {"metadata", std::move(metadata)}};
+  {
+    const std::lock_guard lock(mutex_);
+    batches_[id] = {{"user", user}, {"batch", batch}};
+    save(batches_[id]);
+  }
+  changed_.notify_all();
+  return batch;
+}
+
+std::vector<json> Batches::list(const std::string& user) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<json> found;
+  for (const auto& [id, known] : batches_)
+    if (known["user"] == user) found.push_back(known["batch"]);
+  std::sort(found.begin(), found.end(),
+            [](const json& a, const json& b) { return a["created_at"] > b["created_at"]; });
+  return found;
+}
+
+Result<json> Batches::find(const std::string& user, const std::string& id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = batches_.find(id);
+  if (found == batches_.end() || found->second["user"] != user)
+    return Error{ErrorCode::kNotFound, fmt::format("there is no batch '{}' here", id.substr(0, 100))};
+  return found->second["batch"];
+}
+
+Result<json> Batches::cancel(const std::string& user, const std::string& id) {
+  DW_TRY([[maybe_unused]] const json known, find(user, id));
+  const std::lock_guard lock(mutex_);
+  json& batch = batches_[id]["batch"];
+  if (!is_over(batch)) {
+    batch["status"] = "cancelling";
+    batch["cancelling_at"] = unix_seconds_now();
+    save(batches_[id]);
+  }
+  return batch;
+}
+
+void Batches::save(const json& known) const {
+  // What cannot be written now is known until the server ends; the next change tries again.
+  [[maybe_unused]] const Status saved =
+      write_whole(folder_ + "/" + known["batch"]["id"].get<std::string>() + ".json", dump(known));
+}
+
+void Batches::work() {
+  while (true) {
+    std::string next;
+    {
+      std::unique_lock lock(mutex_);
+      const auto open = [&] {
+        const json* oldest = nullptr;
+        for (const auto& [id, known] : batches_) {
+          if (is_over(known["batch"]) ||
+              (oldest != nullptr && (*oldest)["created_at"] <= known["batch"]["created_at"]))
+            continue;
+          oldest = &known["batch"];
+          next = id;
+        }
+        return oldest != nullptr;
+      };
+      changed_.wait(lock, [&] { return stop_ || open(); });
+      if (stop_) return;
+    }
+    run(next);
+  }
+}
+
+// Others first: a line starts when nobody else is being answered, or after a while so that it ends some day.
+bool Batches::wait_for_room() {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  std::unique_lock lock(mutex_);
+  while (!stop_ && (service_.phase() != Phase::kReady ||
+                    (service_.busy() > 0 && std::chrono::steady_clock::now() < deadline)))
+    changed_.wait_for(lock, std::chrono::milliseconds(50));
+  return !stop_;
+}
+
+json Batches::answer_line(const std::string& user, const std::string& endpoint, const Line& line) {
+  http::Request request;
+  request.method = "POST";
+  request.path = request.target = endpoint;
+  request.body = line.body;
+  auto exchange = std::make_shared<LineExchange>(std::move(request));
+  const std::shared_ptr<LineExchange::Answer> answer = exchange->answer;
+  endpoint_at(endpoint)->run(Call{service_, std::move(exchange), std::make_shared<LogFields>(),
+                                  std::chrono::steady_clock::now(), to_json, user});
+  std::unique_lock lock(answer->mutex);
+  answer->changed.wait(lock, [&] { return answer->status != 0; });
+  return {{"id", "batch_req_" + random_id()},
+          {"custom_id", line.id},
+          {"response",
+           {{"status_code", answer->status},
+            {"request_id", "req_" + random_id()},
+            {"body", json::parse(answer->body, nullptr, false)}}},
+          {"error", nullptr}};
+}
+
+void Batches::run(const std::string& id) {
+  std::string user, file, endpoint;
+  {
+    const std::lock_guard lock(mutex_);
+    const json& known = batches_[id];
+    user = known["user"].get<std::string>();
+    file = known["batch"]["input_file_id"].get<std::string>();
+    endpoint = known["batch"]["endpoint"].get<std::string>();
+  }
+  const Result<std::vector<Line>> lines = lines_of(user, file, endpoint);
+  if (!lines) {
+    const std::lock_guard lock(mutex_);
+    batches_[id]["batch"]["errors"] = {
+        {"object", "list"}, {"data", {{{"code", "invalid_input"}, {"message", lines.error().message}}}}};
+    return finish(id, "failed");
+  }
+  std::set<std::string> done;  // before a restart
+  const std::string results = folder_ + "/" + id + ".jsonl";
+  if (const Result<std::string> before = read_whole(results)) {
+    // A line that was cut off when the server died is ended, and answered again.
+    if (!before->empty() && !before->ends_with('\n'))
+      std::ofstream(results, std::ios::binary | std::ios::app) << '\n';
+    std::string_view rest = *before;
+    while (!rest.empty()) {
+      const json line = json::parse(next_line(rest), nullptr, false);
+      if (line.is_object() && line.contains("custom_id")) done.insert(line["custom_id"].get<std::string>());
+    }
+  }
+  for (const Line& line : *lines) {
+    if (done.contains(line.id)) continue;
+    if (!wait_for_room()) return;  // the next start goes on
+    {
+      const std::lock_guard lock(mutex_);
+      if (batches_[id]["batch"]["status"] == "cancelling") return finish(id, "cancelled");
+    }
+    const json answered = answer_line(user, endpoint, line);
+    std::ofstream(results, std::ios::binary | std::ios::app) << dump(answered) + "\n";
+    const std::lock_guard lock(mutex_);
+    json& counts = batches_[id]["batch"]["request_counts"];
+    json& counted = counts[answered["response"]["status_code"] == 200 ? "completed" : "failed"];
+    counted = counted.get<std::int64_t>() + 1;
+    save(batches_[id]);
+  }
+  const std::lock_guard lock(mutex_);
+  finish(id, "completed");
+}
+
+// With the lock held.
+void Batches::finish(const std::string& id, const char* status) {
+  json& known = batches_[id];
+  json& batch = known["batch"];
+  const std::string user = known["user"].get<std::string>(), results = folder_ + "/" + id + ".jsonl";
+  std::string good, bad;
+  if (const Result<std::string> all = read_whole(results)) {
+    std::string_view rest = *all;
+    while (!rest.empty()) {
+      const std::string_view text = next_line(rest);
+      const json line = json::parse(text, nullptr, false);
+      if (!line.is_object()) continue;  // cut off by a full disk
+      (line["response"]["status_code"] == 200 ? good : bad) += std::string(text) + "\n";
+    }
+  }
+  const auto keep = [&](const std::string& lines, const char* name, const char* field) {
+    if (lines.empty()) return;
+    if (const Result<json> file = files_.add(user, id + name, "batch_output", lines))
+      batch[field] = (*file)["id"];
+  };
+  keep(good, "_output.jsonl", "output_file_id");
+  keep(bad, "_error.jsonl", "error_file_id");
+  batch["status"] = status;
+  batch[std::string(status) + "_at"] = unix_seconds_now();
+  save(known);
+  std::error_code ignored;
+  fs::remove(results, ignored);
+}
+
+}  // namespace deepwell
