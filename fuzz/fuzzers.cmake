@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # One line a fuzzer: dw_fuzzer(PATH DEPENDS what it links).
 dw_fuzzer(formats/gguf DEPENDS engine/formats)
+dw_fuzzer(checkpoint/safetensors DEPENDS engine/checkpoint)
+dw_fuzzer(checkpoint/directory DEPENDS engine/checkpoint)
 dw_fuzzer(text/chat_template DEPENDS text/chat)
 dw_fuzzer(text/reply_parser DEPENDS text/reply)
 dw_fuzzer(text/grammar DEPENDS text/grammar)

@@ -15,6 +15,8 @@ BELOW = {
     "engine/tensor": ["base"],
     "engine/formats": ["engine/tensor"],
     "engine/quant": ["engine/tensor"],
+    "engine/checkpoint": ["engine/formats", "engine/quant"],
+    "engine/convert": ["engine/formats", "engine/quant"],
     "engine/kernels": ["engine/formats", "engine/quant"],
     "engine/nn": ["engine/kernels", "engine/kv"],
     "engine/kv": ["engine/kernels"],
@@ -23,8 +25,8 @@ BELOW = {
     "text": ["base"],
     "net": ["base"],
     "store": ["base"],
-    "server": ["engine/run", "text", "net", "store"],
-    "cli": ["server"],
+    "server": ["engine/run", "engine/checkpoint", "text", "net", "store"],
+    "cli": ["server", "engine/convert"],
 }
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
 SUFFIXES = {".h", ".hpp", ".cpp", ".cc", ".c", ".cu", ".inc"}

@@ -86,7 +86,7 @@ std::int64_t slabs_of(const FileTensor& tensor) { return tensor.shape[2] * tenso
 
 std::int64_t packed_bytes(const FileTensor& tensor) {
   const WeightFormat* format = find_weight_format(is_expanded(tensor) ? TypeId::kF32 : tensor.type);
-  if (format == nullptr) return static_cast<std::int64_t>(tensor.bytes.size());
+  if (format == nullptr) return tensor.data_bytes();
   const std::int64_t groups = times(slabs_of(tensor), (tensor.shape[1] + kGroupRows - 1) / kGroupRows);
   return times(groups, format->group_bytes(tensor.row_length()));
 }
@@ -119,7 +119,7 @@ void count_weights(const ModelFile& file, FitNeeds& needs) {
     needs.expanded_bytes = plus(needs.expanded_bytes, turned);
     needs.packed_bytes = plus(needs.packed_bytes, turned);
     if (tensor.name == "token_embd.weight") {
-      needs.table_bytes = static_cast<std::int64_t>(tensor.bytes.size());
+      needs.table_bytes = tensor.data_bytes();
       if (!tied) continue;
       needs.matrix_weights += weights;
       add_to(needs.head, tensor);

@@ -22,9 +22,9 @@ void count_types(const ModelFile& file, ModelReport& report) {
     const std::int64_t parameters = tensor.row_length() * tensor.rows();
     ++found->tensors;
     found->parameters += parameters;
-    found->bytes += static_cast<std::int64_t>(tensor.bytes.size());
+    found->bytes += tensor.data_bytes();
     report.parameters += parameters;
-    report.weight_bytes += static_cast<std::int64_t>(tensor.bytes.size());
+    report.weight_bytes += tensor.data_bytes();
   }
   std::ranges::sort(report.types, std::ranges::greater{}, &ModelReport::Type::bytes);
 }

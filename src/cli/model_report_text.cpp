@@ -112,8 +112,7 @@ std::string tensors_as_table(const ModelFile& file) {
   std::string out;
   for (const FileTensor& tensor : file.tensors())
     fmt::format_to(std::back_inserter(out), "{:<40} {:<8} {:<20} {:>9}\n", printable(tensor.name),
-                   type_info(tensor.type).name, shape_text(tensor),
-                   human_bytes(static_cast<std::int64_t>(tensor.bytes.size())));
+                   type_info(tensor.type).name, shape_text(tensor), human_bytes(tensor.data_bytes()));
   return out;
 }
 
@@ -155,7 +154,7 @@ std::string report_as_json(const ModelReport& r, const ModelFile& file, bool met
           {{"name", tensor.name},
            {"type", type_info(tensor.type).name},
            {"shape", std::vector<std::int64_t>(tensor.shape.begin(), tensor.shape.begin() + tensor.dims)},
-           {"bytes", tensor.bytes.size()}});
+           {"bytes", tensor.data_bytes()}});
   }
   // Texts of a file may be any bytes: what is no UTF-8 is replaced rather than thrown at.
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);

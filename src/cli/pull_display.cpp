@@ -19,7 +19,8 @@ int terminal_columns() {
 }
 
 bool is_transfer(const PullProgress& now) {
-  return now.total > 0 && now.done > 0 && (now.step == "downloading" || now.step == "verifying");
+  return now.total > 0 && now.done > 0 &&
+         (now.step == "downloading" || now.step == "verifying" || now.step == "converting");
 }
 
 std::string step_line(const PullProgress& now) {
@@ -38,7 +39,7 @@ void PullDisplay::show(const PullProgress& now) {
   step_ = now.step;
   note_ = now.note;
   file_ = now.file;
-  if (now.step == "downloading") speed_.add(seconds(), now.done);
+  if (now.step == "downloading" || now.step == "converting") speed_.add(seconds(), now.done);
   switch (style_) {
     case PullStyle::kBar:
       return draw(now);

@@ -16,7 +16,7 @@ enum class PullStyle {
   kQuiet,
 };
 
-/// Shows what a pull does: on stderr, but for kJson.
+/// Shows what a pull (or a conversion) does: on stderr, but for kJson.
 class PullDisplay {
  public:
   explicit PullDisplay(PullStyle style) : style_(style) {}

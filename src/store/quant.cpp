@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/human.h"
+#include "store/checkpoint_files.h"
 
 namespace deepwell {
 namespace {
@@ -130,6 +131,7 @@ std::vector<ModelVariant> find_variants(std::span<const std::string> paths) {
     for (const auto& [number, file] : parts) variant.files.push_back(file);
     variants.push_back(std::move(variant));
   }
+  if (auto checkpoint = find_checkpoint(paths)) variants.push_back(*std::move(checkpoint));
   std::stable_sort(variants.begin(), variants.end(), [](const ModelVariant& a, const ModelVariant& b) {
     return std::pair(preference(a.quant), a.quant.size()) < std::pair(preference(b.quant), b.quant.size());
   });
@@ -141,8 +143,8 @@ Result<ModelVariant> choose_variant(std::span<const ModelVariant> variants,
                                     std::string_view repository) {
   if (variants.empty())
     return Error{ErrorCode::kNotFound,
-                 fmt::format("{} has no GGUF files; look for a repository of the same model with "
-                             "GGUF in its name",
+                 fmt::format("{} has no GGUF files and no checkpoint (config.json, safetensors); look for "
+                             "a repository of the same model with GGUF in its name",
                              repository)};
   const std::string wanted = in_capitals(tag);
   std::vector<ModelVariant> fit;

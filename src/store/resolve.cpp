@@ -7,6 +7,7 @@
 
 #include "base/human.h"
 #include "store/cache.h"
+#include "store/checkpoint_files.h"
 #include "store/messages.h"
 #include "store/quant.h"
 #include "store/store.h"
@@ -31,7 +32,8 @@ Result<std::string> resolve_directory(const fs::path& folder) {
     return Error{ErrorCode::kIo,
                  fmt::format("{}: cannot look into it: {}", printable(folder.string()), error.message())};
   std::sort(files.begin(), files.end());
-  const std::vector<ModelVariant> variants = find_variants(files);
+  std::vector<ModelVariant> variants = find_variants(files);
+  std::erase_if(variants, [](const ModelVariant& variant) { return variant.quant == kCheckpointQuant; });
   if (variants.size() == 1) return (folder / files[variants.front().files.front()]).string();
   if (variants.empty() && other_model) return folder.string();
   if (variants.empty())

@@ -37,7 +37,7 @@ struct StoredModel {
 /// (several fit).
 Result<std::string> resolve_model(const std::string& name_or_path);
 
-/// Every whole GGUF model in the store, by name. Parts of a split model that are not all there are left out.
+/// Every whole model in the store, by name. Parts of a split model that are not all there are left out.
 Result<std::vector<StoredModel>> list_models();
 
 struct RemovedModel {
@@ -68,7 +68,8 @@ struct PullOptions {
   std::function<std::int64_t(const std::string& folder)> free_bytes;
 };
 
-/// Fetches a model unless it is there, and returns it. `name` is "default", "hf.co/OWNER/REPO[:QUANT]" (also
+/// Fetches a model unless it is there, and returns it: one of its GGUFs, or where there is none, its
+/// checkpoint (config.json, safetensors, tokenizer). `name` is "default", "hf.co/OWNER/REPO[:QUANT]" (also
 /// huggingface.co/ and plain OWNER/REPO) or "modelscope.cn/OWNER/REPO[:QUANT]"; QUANT may also be a file
 /// name. Honours HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE, MODELSCOPE_ENDPOINT, and the proxy settings curl
 /// knows. Errors: kInvalid, kNotFound (what there is, is in the text), kIo, kCorrupt (wrong hash),

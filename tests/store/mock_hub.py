@@ -36,6 +36,7 @@ FILES = {
     "bare": {"m.Q4_K_M.gguf": 4000},        # the listing has no sizes and hashes
     "traversal": {"../../evil.gguf": 100, "m.Q4_K_M.gguf": 100},
     "gated": {"m.Q4_K_M.gguf": 100},        # needs the token "secret"
+    "checkpoint": {"README.md": 10, "config.json": 50, "model.safetensors": 900, "tokenizer.json": 60},
     "html": {}, "no-gguf": {"config.json": 5},
 }
 COMMIT = hashlib.sha1(b"revision").hexdigest()

@@ -36,6 +36,31 @@ TEST(Quant, IsFoundInFileNames) {
     EXPECT_EQ(quant_in_path(path), quant) << path;
 }
 
+TEST(Checkpoint, IsItsWeightsItsConfigurationAndItsVocabulary) {
+  const std::vector<std::string> shards = {".gitattributes",
+                                           "config.json",
+                                           "model-00002-of-000002.safetensors",
+                                           "model.safetensors.index.json",
+                                           "model-00001-of-000002.safetensors",
+                                           "tokenizer.json",
+                                           "figures/a.png",
+                                           "inference/config.json"};
+  const auto whole = find_variants(shards);
+  ASSERT_EQ(whole.size(), 1U);
+  EXPECT_EQ(whole[0].quant, "SAFETENSORS");
+  EXPECT_EQ(whole[0].files, (std::vector<std::size_t>{3, 2, 4, 1, 5}));
+  EXPECT_TRUE(whole[0].complete());
+  EXPECT_FALSE(find_variants(std::vector(shards.begin(), shards.begin() + 4))[0].complete());
+
+  const std::vector<std::string> single = {"model.safetensors", "config.json", "x-Q8_0.gguf"};
+  const auto both = find_variants(single);
+  ASSERT_EQ(both.size(), 2U);
+  EXPECT_EQ(both[0].quant, "Q8_0");  // a GGUF is preferred
+  EXPECT_EQ(both[1].files, (std::vector<std::size_t>{0, 1}));
+  EXPECT_TRUE(find_variants(std::vector<std::string>{"model.safetensors"}).empty());  // of what shape?
+  EXPECT_TRUE(find_variants(std::vector<std::string>{"config.json", "sub/model.safetensors"}).empty());
+}
+
 TEST(Names, AreTakenApart) {
   const auto name = parse_model_name("https://huggingface.co/bartowski/Some-Model.v1-GGUF:Q4_K_M");
   ASSERT_TRUE(name.ok());

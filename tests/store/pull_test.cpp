@@ -147,6 +147,16 @@ TEST_F(Pull, FindsTheQuantInAnyCaseAndFolder) {
   EXPECT_NE(error_of("hf.co/o/no-gguf").find("has no GGUF files"), std::string::npos);
 }
 
+TEST_F(Pull, FetchesACheckpointWhereThereIsNoGguf) {
+  const auto model = pull("hf.co/o/checkpoint");
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  EXPECT_EQ(model->bytes, 50 + 900 + 60);
+  EXPECT_EQ(model->quant, "SAFETENSORS");
+  EXPECT_TRUE(model->path.ends_with("/model.safetensors")) << model->path;
+  EXPECT_TRUE(fs::exists(fs::path(model->path).replace_filename("tokenizer.json")));
+  EXPECT_EQ(resolve_model("o/checkpoint").value(), model->path);
+}
+
 TEST_F(Pull, FetchesAllPartsOfASplitModel) {
   const auto model = pull("hf.co/o/split:q4_k_m");
   ASSERT_TRUE(model.ok()) << model.error().message;

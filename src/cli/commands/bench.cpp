@@ -12,6 +12,7 @@
 
 #include "cli/command.h"
 #include "cli/fit_estimate.h"
+#include "engine/checkpoint/checkpoint.h"
 #include "engine/run/describe.h"
 #include "engine/run/machine_peak.h"
 #include "engine/run/runner.h"
@@ -135,7 +136,7 @@ std::vector<Test> tests_of(const Flags& flags) {
 
 Status bench(const Flags& flags) {
   DW_TRY(const std::string path, resolve_model(flags.model));
-  DW_TRY(std::unique_ptr<ModelFile> opened, open_gguf(path));
+  DW_TRY(std::unique_ptr<ModelFile> opened, open_weights(path));
   const std::shared_ptr<const ModelFile> file = std::move(opened);
   const std::vector<Test> tests = tests_of(flags);
   std::int64_t cache_tokens = 0;
@@ -205,7 +206,8 @@ Command command_commands_bench() {
   return {[](CLI::App& app) -> std::function<int()> {
     auto flags = std::make_shared<Flags>();
     CLI::App* sub = app.add_subcommand("bench", "Measure how fast a model runs on this machine");
-    sub->add_option("MODEL", flags->model, "A GGUF file or a name in the store")->required();
+    sub->add_option("MODEL", flags->model, "A GGUF file, a checkpoint's directory, or a name in the store")
+        ->required();
     sub->add_option("-p,--prompt", flags->prompts, "Prompt lengths; 0: none")
         ->delimiter(',')
         ->check(CLI::Range(0, 1 << 20))

@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/fit_estimate.h"
 #include "cli/machine.h"
+#include "engine/checkpoint/checkpoint.h"
 #include "engine/run/describe.h"
 #include "engine/run/machine_peak.h"
 #include "store/store.h"
@@ -56,7 +57,7 @@ Result<FitMachine> complete(const Flags& flags, bool speed) {
 Result<bool> fit(Flags flags) {
   flags.request.cache_type = *parse_cache_type(flags.cache_type);  // one of the names, by its check
   DW_TRY(const std::string path, resolve_model(flags.model));
-  DW_TRY(const std::unique_ptr<ModelFile> file, open_gguf(path));
+  DW_TRY(const std::unique_ptr<ModelFile> file, open_weights(path));
   DW_TRY(const FitNeeds needs, count_needs(*file, flags.request));
   DW_TRY(const FitMachine machine, complete(flags, !needs.weights_only));
   if (flags.json)
@@ -73,7 +74,8 @@ Command command_commands_fit() {
   return {[](CLI::App& app) -> std::function<int()> {
     auto flags = std::make_shared<Flags>();
     CLI::App* sub = app.add_subcommand("fit", "Will a model run here, and how fast");
-    sub->add_option("MODEL", flags->model, "A GGUF file, or a name in the store")->required();
+    sub->add_option("MODEL", flags->model, "A GGUF file, a checkpoint's directory, or a name in the store")
+        ->required();
     sub->add_option("-c,--context", flags->request.context,
                     "Tokens of prompt and answer; 0: the model's own, at most 8192")
         ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 30))

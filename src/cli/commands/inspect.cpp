@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/model_report.h"
 #include "engine/formats/model_file.h"
+#include "server/model/open_model.h"
 #include "store/store.h"
 
 namespace deepwell {
@@ -25,7 +26,7 @@ int fail(const Error& error) {
 int inspect(const Flags& flags) {
   const auto path = resolve_model(flags.model);
   if (!path.ok()) return fail(path.error());
-  const auto file = open_gguf(*path);
+  const auto file = open_model(*path);
   if (!file.ok()) return fail(file.error());
   const ModelReport report = report_on(**file);
   if (flags.json) {
@@ -45,7 +46,8 @@ Command command_commands_inspect() {
   return {[](CLI::App& app) -> std::function<int()> {
     auto flags = std::make_shared<Flags>();
     CLI::App* sub = app.add_subcommand("inspect", "Show what a model file holds");
-    sub->add_option("MODEL", flags->model, "A GGUF file, or a name in the store")->required();
+    sub->add_option("MODEL", flags->model, "A GGUF file, a checkpoint's directory, or a name in the store")
+        ->required();
     sub->add_flag("--json", flags->json, "One JSON object");
     sub->add_flag("--metadata", flags->metadata, "Also every metadata key");
     sub->add_flag("--tensors", flags->tensors, "Also every tensor: name, type, shape, size");

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "cli/command.h"
+#include "engine/checkpoint/checkpoint.h"
 #include "engine/run/runner.h"
 #include "store/store.h"
 
@@ -90,7 +91,7 @@ void print_position(std::span<const float> logits, std::size_t position,
 Status print_logits(const Flags& flags) {
   DW_TRY(const std::vector<std::int32_t> tokens, read_tokens(flags.tokens));
   DW_TRY(const std::string path, resolve_model(flags.model));
-  DW_TRY(std::unique_ptr<ModelFile> file, open_gguf(path));
+  DW_TRY(std::unique_ptr<ModelFile> file, open_weights(path));
   RunnerOptions options;
   options.threads = flags.threads;
   options.exact = !flags.fast;
@@ -135,7 +136,8 @@ Command command_commands_logits() {
     auto flags = std::make_shared<Flags>();
     CLI::App* sub =
         app.add_subcommand("logits", "Print what a model predicts after each of the given tokens");
-    sub->add_option("MODEL", flags->model, "A GGUF file or a name in the store")->required();
+    sub->add_option("MODEL", flags->model, "A GGUF file, a checkpoint's directory, or a name in the store")
+        ->required();
     sub->add_option("--tokens", flags->tokens, "Token ids like 1,2,3, or @FILE with such numbers")
         ->required();
     sub->add_option("--top", flags->top, "How many of the likeliest tokens to show")

@@ -88,7 +88,9 @@ Command command_commands_pull() {
     sub->add_flag("--json", flags->json, "Events as lines of JSON on stdout");
     sub->add_flag("--quiet,-q", flags->quiet, "No progress; print the path only");
     sub->footer(
-        "Without QUANT, Q4_K_M is taken, or what is nearest. A pull that was stopped goes on where it "
+        "Without QUANT, Q4_K_M is taken, or what is nearest; where there is no GGUF, the checkpoint in "
+        "safetensors\n"
+        "(also :SAFETENSORS). A pull that was stopped goes on where it "
         "stopped.\n"
         "Environment: HF_ENDPOINT, HF_TOKEN, HF_HUB_CACHE, HF_HUB_OFFLINE, MODELSCOPE_ENDPOINT, "
         "HTTPS_PROXY,\n"

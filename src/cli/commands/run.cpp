@@ -161,7 +161,8 @@ Command command_commands_run() {
     auto flags = std::make_shared<Flags>();
     SamplingOptions& sampling = flags->generation.sampling;
     CLI::App* sub = app.add_subcommand("run", "Ask a model: once, through a pipe, or in a chat");
-    sub->add_option("MODEL", flags->model, "A GGUF file or a name in the store; 'default' is a small one")
+    sub->add_option("MODEL", flags->model,
+                    "A GGUF file, a checkpoint's directory, or a name in the store; 'default' is a small one")
         ->required();
     CLI::Option* prompt = sub->add_option("PROMPT", flags->prompt,
                                           "What to ask; without it: standard input, or a chat on a terminal");

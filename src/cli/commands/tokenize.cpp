@@ -10,7 +10,7 @@
 #include <string>
 
 #include "cli/command.h"
-#include "server/model/served_model.h"
+#include "server/model/open_model.h"
 #include "store/store.h"
 
 namespace deepwell {
@@ -33,7 +33,7 @@ Result<std::unique_ptr<Tokenizer>> open_tokenizer(const std::string& name) {
     return Tokenizer::from_json(content);
   }
   DW_TRY(const std::string path, resolve_model(name));
-  DW_TRY(const std::unique_ptr<ModelFile> file, open_gguf(path));
+  DW_TRY(const std::unique_ptr<ModelFile> file, open_model(path));
   DW_TRY(Vocabulary vocabulary, vocabulary_of(file->metadata()));
   return Tokenizer::from_vocabulary(std::move(vocabulary));
 }

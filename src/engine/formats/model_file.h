@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/tensor/row_source.h"
 #include "engine/tensor/type.h"
 
 namespace deepwell {
@@ -39,16 +40,22 @@ class Metadata {
   const std::vector<std::string>* texts(std::string_view key) const;  ///< nullptr when absent or not texts
 };
 
-/// A tensor as it lies in the file: borrowed bytes, valid as long as the ModelFile.
+/// A tensor of the file: borrowed bytes as they lie there, or rows made from what lies there. Valid as long
+/// as the ModelFile.
 struct FileTensor {
   std::string name;
   TypeId type = TypeId::kF32;
   int dims = 1;
-  std::array<std::int64_t, 4> shape{1, 1, 1, 1};  ///< GGUF order: shape[0] is the row length, fastest
-  std::span<const std::byte> bytes;               ///< whole rows of whole blocks; no alignment promised
+  std::array<std::int64_t, 4> shape{1, 1, 1, 1};    ///< GGUF order: shape[0] is the row length, fastest
+  std::span<const std::byte> bytes;                 ///< whole rows of whole blocks; no alignment promised
+  std::shared_ptr<const RowSource> made = nullptr;  ///< set: rows are made, and `bytes` is empty
 
   std::int64_t row_length() const { return shape[0]; }
   std::int64_t rows() const { return shape[1] * shape[2] * shape[3]; }
+  std::int64_t row_bytes() const;
+  std::int64_t data_bytes() const { return rows() * row_bytes(); }
+  TensorRows data() const { return made == nullptr ? TensorRows(bytes) : TensorRows(made); }
+  std::vector<std::span<const std::byte>> parts() const;  ///< of files
 };
 
 /// A model on disk, memory-mapped and validated: every offset, length, count and type was checked before

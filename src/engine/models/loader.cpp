@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 namespace deepwell {
@@ -20,7 +21,7 @@ std::int64_t drafting_layers(const ModelFile& file) {
 
 Loader::Loader(const ModelFile& file, ThreadPool& pool, Progress progress)
     : file_(file), pool_(pool), progress_(std::move(progress)) {
-  for (const FileTensor& tensor : file.tensors()) bytes_total_ += static_cast<double>(tensor.bytes.size());
+  for (const FileTensor& tensor : file.tensors()) bytes_total_ += static_cast<double>(tensor.data_bytes());
 }
 
 std::string Loader::key(std::string_view name) const {
@@ -98,7 +99,7 @@ Result<const WeightFormat*> Loader::format_of(const FileTensor& tensor) const {
 
 Result<Linear> Loader::linear(const std::string& tensor, std::int64_t rows, std::int64_t k) {
   DW_TRY(Linear loaded, tied(tensor, rows, k));
-  file_.release(file_.find(tensor + ".weight")->bytes);
+  release(*file_.find(tensor + ".weight"));
   return loaded;
 }
 
@@ -109,7 +110,7 @@ Result<Linear> Loader::tied(const std::string& tensor, std::int64_t rows, std::i
   if (has(tensor + ".bias")) {
     DW_TRY(bias, vector(tensor + ".bias", rows));
   }
-  PackedMatrix packed(*format, rows, k, weight->bytes, pool_);
+  PackedMatrix packed(*format, rows, k, weight->data(), pool_);
   count_progress(*weight);
   return Linear(std::move(packed), std::move(bias));
 }
@@ -125,9 +126,9 @@ Result<PackedMatrix> Loader::stack(const std::string& tensor, std::int64_t slabs
                     "made wrongly",
                     file_.path(), tensor, found->shape[2], found->shape[1], found->shape[0], slabs, rows, k)};
   DW_TRY(const WeightFormat* const format, format_of(*found));
-  PackedMatrix packed(*format, rows, k, found->bytes, pool_, slabs);
+  PackedMatrix packed(*format, rows, k, found->data(), pool_, slabs);
   count_progress(*found);
-  file_.release(found->bytes);
+  release(*found);
   return packed;
 }
 
@@ -135,10 +136,11 @@ Result<std::vector<float>> Loader::floats(const std::string& tensor, std::int64_
   DW_TRY(const FileTensor* const found, find(tensor, rows, k));
   DW_TRY(const WeightFormat* const format, format_of(*found));
   std::vector<float> values(static_cast<std::size_t>(rows * k));
-  const TypeInfo& info = type_info(found->type);
-  const std::int64_t row_bytes = k / info.block_elements * info.block_bytes;
+  const std::int64_t row_bytes = found->row_bytes();
+  const TensorRows from = found->data();
   pool_.run(rows, [&](std::int64_t row, int) {
-    format->dequantize(found->bytes.data() + row * row_bytes, k, values.data() + row * k);
+    std::vector<std::byte> made(static_cast<std::size_t>(row_bytes));
+    format->dequantize(from.at(row, row_bytes, made.data()), k, values.data() + row * k);
   });
   count_progress(*found);
   return values;
@@ -153,10 +155,15 @@ Result<std::vector<std::int32_t>> Loader::integers(const std::string& tensor, st
                              file_.path(), tensor, type_info(found->type).name)};
   const auto size = static_cast<std::size_t>(type_info(found->type).block_bytes);
   std::vector<std::int32_t> values(static_cast<std::size_t>(rows * k));
+  std::vector<std::byte> made(static_cast<std::size_t>(found->row_bytes()));
+  const TensorRows from = found->data();
   for (std::size_t i = 0; i < values.size(); ++i) {
+    const auto [row, column] = std::div(static_cast<std::int64_t>(i), k);
+    const std::byte* const at =
+        from.at(row, found->row_bytes(), made.data()) + column * static_cast<std::int64_t>(size);
     std::int64_t value = 0;
     std::int32_t narrow = 0;
-    std::memcpy(size == 4 ? static_cast<void*>(&narrow) : &value, found->bytes.data() + i * size, size);
+    std::memcpy(size == 4 ? static_cast<void*>(&narrow) : &value, at, size);
     if (size == 4) value = narrow;
     if (value < 0 || value >= below)
       return Error{ErrorCode::kCorrupt,
@@ -165,7 +172,7 @@ Result<std::vector<std::int32_t>> Loader::integers(const std::string& tensor, st
     values[i] = static_cast<std::int32_t>(value);
   }
   count_progress(*found);
-  file_.release(found->bytes);
+  release(*found);
   return values;
 }
 
@@ -175,8 +182,12 @@ PackedMatrix Loader::pack_floats(const std::vector<float>& values, std::int64_t 
   return PackedMatrix(*f32, rows, k, std::as_bytes(std::span(values)), pool_, slabs);
 }
 
+void Loader::release(const FileTensor& tensor) const {
+  for (const std::span<const std::byte> part : tensor.parts()) file_.release(part);
+}
+
 void Loader::count_progress(const FileTensor& tensor) {
-  bytes_done_ += static_cast<double>(tensor.bytes.size());
+  bytes_done_ += static_cast<double>(tensor.data_bytes());
   if (progress_) progress_(std::min(1.0, bytes_done_ / bytes_total_));  // some tensors are read twice
 }
 
@@ -184,7 +195,8 @@ Result<std::vector<float>> Loader::vector(const std::string& tensor, std::int64_
   DW_TRY(const FileTensor* const found, find(tensor, 1, n));
   DW_TRY(const WeightFormat* const format, format_of(*found));
   std::vector<float> values(static_cast<std::size_t>(n));
-  format->dequantize(found->bytes.data(), n, values.data());
+  std::vector<std::byte> made(static_cast<std::size_t>(found->row_bytes()));
+  format->dequantize(found->data().at(0, found->row_bytes(), made.data()), n, values.data());
   return values;
 }
 
@@ -196,7 +208,7 @@ Result<RmsNormLayer> Loader::rms_norm(const std::string& tensor, std::int64_t n,
 Result<Embedding> Loader::embedding(const std::string& tensor, std::int64_t rows, std::int64_t width) {
   DW_TRY(const FileTensor* const found, find(tensor + ".weight", rows, width));
   DW_TRY(const WeightFormat* const format, format_of(*found));
-  return Embedding(*format, found->bytes, width);
+  return Embedding(*format, found->data(), width);
 }
 
 }  // namespace deepwell

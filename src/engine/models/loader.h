@@ -57,6 +57,7 @@ class Loader {
  private:
   Result<const FileTensor*> find(const std::string& tensor, std::int64_t rows, std::int64_t k) const;
   void count_progress(const FileTensor& tensor);
+  void release(const FileTensor& tensor) const;
   Result<const WeightFormat*> format_of(const FileTensor& tensor) const;
   const ModelFile& file_;
   ThreadPool& pool_;

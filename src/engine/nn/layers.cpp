@@ -38,8 +38,10 @@ void Embedding::lookup(std::span<const std::int32_t> tokens, float* out, Context
   const std::int64_t row_bytes = width_ / info.block_elements * info.block_bytes;
   for_rows(static_cast<std::int64_t>(tokens.size()), width_, context, [&](std::int64_t row) {
     const std::int64_t token = tokens[static_cast<std::size_t>(row)];
-    DW_CHECK(token >= 0 && (token + 1) * row_bytes <= static_cast<std::int64_t>(rows_.size()));
-    format_->dequantize(rows_.data() + token * row_bytes, width_, out + row * width_);
+    DW_CHECK(token >= 0 && rows_.holds(token + 1, row_bytes));
+    thread_local std::vector<std::byte> made;  // a row that does not lie in the file
+    made.resize(static_cast<std::size_t>(row_bytes));
+    format_->dequantize(rows_.at(token, row_bytes, made.data()), width_, out + row * width_);
   });
 }
 

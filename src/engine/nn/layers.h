@@ -21,15 +21,15 @@ class Embedding {
  public:
   Embedding() = default;
   /// Reads rows where they lie in the file, one at a time: the table is not copied.
-  Embedding(const WeightFormat& format, std::span<const std::byte> file_rows, std::int64_t width)
-      : format_(&format), rows_(file_rows), width_(width) {}
+  Embedding(const WeightFormat& format, TensorRows file_rows, std::int64_t width)
+      : format_(&format), rows_(std::move(file_rows)), width_(width) {}
   std::int64_t width() const { return width_; }
   /// out (tokens, width); requires tokens inside the table.
   void lookup(std::span<const std::int32_t> tokens, float* out, Context& context) const;
 
  private:
   const WeightFormat* format_ = nullptr;
-  std::span<const std::byte> rows_;
+  TensorRows rows_;
   std::int64_t width_ = 0;
 };
 

@@ -44,12 +44,12 @@ PrepareTile::Fn* prepare_kernel(Activation kind) {
 void PackedMatrix::Unmap::operator()(std::byte* memory) const { ::munmap(memory, bytes); }
 
 PackedMatrix::PackedMatrix(const WeightFormat& format, std::int64_t rows, std::int64_t k,
-                           std::span<const std::byte> file_rows, ThreadPool& pool, std::int64_t slabs)
+                           const TensorRows& file_rows, ThreadPool& pool, std::int64_t slabs)
     : format_(&format), rows_(rows), k_(k), slabs_(slabs), group_bytes_(format.group_bytes(k)) {
   const TypeInfo& info = type_info(format.type);
   const std::int64_t row_bytes = k / info.block_elements * info.block_bytes;
   DW_CHECK(k % info.block_elements == 0);
-  DW_CHECK(static_cast<std::int64_t>(file_rows.size()) == slabs * rows * row_bytes);
+  DW_CHECK(file_rows.holds(slabs * rows, row_bytes));
   const auto size = static_cast<std::size_t>(bytes());
   void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   DW_CHECK(memory != MAP_FAILED);
@@ -57,10 +57,13 @@ PackedMatrix::PackedMatrix(const WeightFormat& format, std::int64_t rows, std::i
   memory_ = std::unique_ptr<std::byte, Unmap>(static_cast<std::byte*>(memory), Unmap{size});
   pool.run(slabs * groups(), [&](std::int64_t index, int) {
     const std::int64_t slab = index / groups(), g = index % groups();
+    thread_local std::vector<std::byte> made;  // rows that do not lie in the file
+    made.resize(static_cast<std::size_t>(kGroupRows * row_bytes));
     const std::byte* pointers[kGroupRows];
     for (std::int64_t r = 0; r < kGroupRows; ++r) {
       const std::int64_t row = g * kGroupRows + r;
-      pointers[r] = row < rows_ ? file_rows.data() + (slab * rows_ + row) * row_bytes : nullptr;
+      pointers[r] =
+          row < rows_ ? file_rows.at(slab * rows_ + row, row_bytes, made.data() + r * row_bytes) : nullptr;
     }
     format_->pack(pointers, k_, memory_.get() + index * group_bytes_);
   });

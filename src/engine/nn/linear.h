@@ -9,6 +9,7 @@
 
 #include "engine/kernels/gemm.h"
 #include "engine/nn/context.h"
+#include "engine/tensor/row_source.h"
 
 namespace deepwell {
 
@@ -17,9 +18,9 @@ namespace deepwell {
 class PackedMatrix {
  public:
   PackedMatrix() = default;
-  /// `file_rows`: slabs * rows rows of whole blocks, contiguous, k weights each. Packs with all threads.
-  PackedMatrix(const WeightFormat& format, std::int64_t rows, std::int64_t k,
-               std::span<const std::byte> file_rows, ThreadPool& pool, std::int64_t slabs = 1);
+  /// `file_rows`: slabs * rows rows of whole blocks, k weights each. Packs with all threads.
+  PackedMatrix(const WeightFormat& format, std::int64_t rows, std::int64_t k, const TensorRows& file_rows,
+               ThreadPool& pool, std::int64_t slabs = 1);
 
   const WeightFormat& format() const { return *format_; }
   std::int64_t rows() const { return rows_; }

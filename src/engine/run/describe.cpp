@@ -21,7 +21,7 @@ EngineInfo describe_model(const ModelFile& file) {
   std::map<std::string_view, std::int64_t> bytes_of;
   for (const FileTensor& tensor : file.tensors()) {
     info.parameters += tensor.row_length() * tensor.rows();
-    const auto bytes = static_cast<std::int64_t>(tensor.bytes.size());
+    const auto bytes = tensor.data_bytes();
     info.weight_bytes += bytes;
     bytes_of[type_info(tensor.type).name] += bytes;
   }

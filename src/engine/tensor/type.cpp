@@ -2,6 +2,7 @@
 #include "engine/tensor/type.h"
 
 #include "base/check.h"
+#include "engine/tensor/own_types.h"
 
 namespace deepwell {
 namespace {
@@ -39,6 +40,10 @@ constexpr TypeInfo kTypes[] = {
     {kI64, "I64", 1, 8},
     {kF64, "F64", 1, 8},
 };
+constexpr TypeInfo kOwnTypes[] = {
+    {kF8_E4M3, "F8_E4M3", 128, 132},
+    {kI4_ZERO, "I4_ZERO", 32, 20},
+};
 }  // namespace
 
 std::span<const TypeInfo> known_types() { return kTypes; }
@@ -50,6 +55,8 @@ const TypeInfo* find_type(std::uint32_t id) {
 }
 
 const TypeInfo& type_info(TypeId id) {
+  for (const TypeInfo& own : kOwnTypes)
+    if (own.id == id) return own;
   const TypeInfo* type = find_type(static_cast<std::uint32_t>(id));
   DW_CHECK(type != nullptr);
   return *type;

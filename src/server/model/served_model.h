@@ -32,11 +32,9 @@ struct ServedModelOptions {
   EngineOptions engine;
 };
 
-/// Opens the GGUF at `path` and makes all of it ready. Errors name the path and what to do.
+/// Opens the GGUF file or checkpoint directory at `path` and makes all of it ready. Errors name the path and
+/// what to do.
 Result<std::shared_ptr<ServedModel>> load_served_model(const std::string& path, ServedModelOptions options,
                                                        const Engine::Progress& progress = {});
-
-/// The tokenizer's part of a GGUF's metadata. kUnsupported for vocabularies that are not byte-level BPE.
-Result<Vocabulary> vocabulary_of(const Metadata& metadata);
 
 }  // namespace deepwell

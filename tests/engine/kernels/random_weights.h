@@ -7,6 +7,7 @@
 
 #include "base/half.h"
 #include "engine/quant/weight_format.h"
+#include "engine/tensor/own_types.h"
 
 namespace deepwell {
 
@@ -25,6 +26,14 @@ inline std::vector<std::byte> random_rows(TypeId type, std::int64_t rows, std::i
   };
   for (std::int64_t b = 0; b < blocks; ++b) {
     const std::int64_t at = b * info.block_bytes;
+    if (type == kF8_E4M3) {
+      const float value = scale(random);
+      std::memcpy(bytes.data() + at, &value, 4);
+      for (std::int64_t i = at + 4; i < at + info.block_bytes; ++i)
+        if ((bytes[static_cast<std::size_t>(i)] & std::byte{0x7f}) == std::byte{0x7f})  // NaN
+          bytes[static_cast<std::size_t>(i)] = std::byte{0x7e};
+      continue;
+    }
     switch (type) {
       case TypeId::kF32: {
         const float value = normal(random);

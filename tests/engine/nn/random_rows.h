@@ -18,7 +18,7 @@ struct RandomMatrix {
     for (std::int64_t r = 0; r < rows; ++r)
       format.dequantize(bytes.data() + r * k / info.block_elements * info.block_bytes, k,
                         floats.data() + r * k);
-    packed = PackedMatrix(format, rows, k, bytes, pool);
+    packed = PackedMatrix(format, rows, k, std::span<const std::byte>(bytes), pool);
   }
   std::vector<std::byte> bytes;
   std::vector<float> floats;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Goal: every weight type is read as the reference library of its file format reads it, bit for bit.
 // Method: tests/golden/engine/quant (scripts/golden_quant.py): random blocks, scales of infinity, NaN, zero,
-// the extremes of halves, all-zero and all-ones blocks. NaN may differ in payload: machines do.
+// the extremes of halves, all-zero and all-ones blocks; of our own types (scripts/golden_checkpoints.py
+// types), what torch computes. NaN may differ in payload: machines do.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -42,8 +43,8 @@ TEST_P(DequantizeTest, EqualsTheReferenceBitForBit) {
   const WeightFormat& format = GetParam();
   const Golden golden = read_golden(format.type);
   const TypeInfo& info = type_info(format.type);
-  ASSERT_GT(golden.values.size(), 64U)
-      << "no golden file for " << info.name << ": run scripts/golden_quant.py";
+  ASSERT_GT(golden.values.size(), 64U) << "no golden file for " << info.name
+                                       << ": run scripts/golden_quant.py, or golden_checkpoints.py types";
   ASSERT_EQ(static_cast<std::int64_t>(golden.values.size()),
             static_cast<std::int64_t>(golden.blocks.size()) / info.block_bytes * info.block_elements);
   std::vector<float> got(golden.values.size());
@@ -63,7 +64,7 @@ INSTANTIATE_TEST_SUITE_P(EveryType, DequantizeTest, testing::ValuesIn(all_weight
                          [](const auto& test) { return std::string(type_info(test.param.type).name); });
 
 TEST(WeightFormats, AreFoundByTypeAndOthersAreNot) {
-  EXPECT_EQ(all_weight_formats().size(), 24U);
+  EXPECT_EQ(all_weight_formats().size(), 26U);
   for (const WeightFormat& format : all_weight_formats())
     EXPECT_EQ(find_weight_format(format.type)->dequantize, format.dequantize);
   EXPECT_EQ(find_weight_format(TypeId::kTQ1_0), nullptr);

@@ -9,7 +9,7 @@ namespace {
 #include "engine/kernels/generic/gemm_float.inc"
 struct Weights {  // (k, 16 rows)
   static std::int64_t group_bytes(std::int64_t k) { return round_up(k * kGroupRows * 4, 64); }
-  static Vec load(const std::byte* group, std::int64_t i, int row) {
+  static Vec load(const std::byte* group, std::int64_t, std::int64_t i, int row) {
     return Vec::load(reinterpret_cast<const float*>(group) + i * kGroupRows + row);
   }
 };

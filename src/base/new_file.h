@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "base/result.h"
+
+namespace deepwell {
+
+/// A file that appears under its name only when it is whole: written beside it, and removed unless committed.
+class NewFile {
+ public:
+  /// `bytes`: how large it will be; kIo at once when the disk has less room than that.
+  static Result<NewFile> create(const std::string& path, std::int64_t bytes);
+  NewFile(NewFile&& other) noexcept;
+  NewFile& operator=(NewFile&&) = delete;
+  ~NewFile();
+
+  Status append(std::span<const std::byte> bytes);
+  /// Makes it safe against a power cut and gives it its name, in place of a file that had it.
+  Status commit();
+
+ private:
+  NewFile(int fd, std::string path, std::string temporary)
+      : fd_(fd), path_(std::move(path)), temporary_(std::move(temporary)) {}
+  int fd_;
+  std::string path_, temporary_;
+};
+
+}  // namespace deepwell

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/kernels/avx512/vec.h"
+#include "engine/kernels/gemm.h"
+#include "engine/quant/f8_e4m3.h"
+
+DW_AVX512_BEGIN
+namespace deepwell::avx512 {
+namespace {
+#include "engine/kernels/generic/gemm_float.inc"
+/// A code's bits are those of a half with 8 more exponent bias.
+struct Weights {
+  static std::int64_t group_bytes(std::int64_t k) { return F8E4M3::group_bytes(k); }
+  static Vec scale_of(const std::byte* group, std::int64_t k, std::int64_t i, int row) {
+    const auto* scales = reinterpret_cast<const float*>(group + F8E4M3::scale_offset(k));
+    return Vec::load(scales + i / F8E4M3::kBlock * kGroupRows + row);
+  }
+  static Vec load(const std::byte* group, std::int64_t k, std::int64_t i, int row) {
+    const __m256i codes =
+        _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(group + i * kGroupRows + row)));
+    const __m256i value = _mm256_slli_epi16(_mm256_and_si256(codes, _mm256_set1_epi16(0x7f)), 7);
+    const __m256i sign = _mm256_slli_epi16(_mm256_and_si256(codes, _mm256_set1_epi16(0x80)), 8);
+    // The code of NaN becomes that of a half.
+    const __m256i nan = _mm256_cmpeq_epi16(value, _mm256_set1_epi16(0x3f80));
+    const __m256i half =
+        _mm256_or_si256(_mm256_or_si256(value, sign), _mm256_and_si256(nan, _mm256_set1_epi16(0x7e00)));
+    return Vec{_mm512_cvtph_ps(half)} * (scale_of(group, k, i, row) * Vec::set(256));
+  }
+};
+}  // namespace
+}  // namespace deepwell::avx512
+DW_ISA_END
+
+namespace deepwell {
+Kernel kernel_avx512_gemm_f8_e4m3() {
+  return {"gemm_f8_e4m3", Isa::kAvx512, reinterpret_cast<Kernel::AnyFn>(avx512::gemm_float<avx512::Weights>)};
+}
+}  // namespace deepwell
