@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "server/app/batches.h"
 #include "server/server_fixture.h"
 
 namespace deepwell::fakes {
@@ -156,6 +157,38 @@ TEST_F(DialectsTest, StoredResponsesAreTheirOwnersAlone) {
                 .status,
             404);
   EXPECT_EQ(ask("GET", "/v1/responses/" + id, "mine", "").status, 200);
+}
+
+TEST_F(DialectsTest, ABatchSurvivesARestart) {
+  const std::string folder = testing::TempDir() + "deepwell_batches";
+  std::filesystem::remove_all(folder);
+  Script held;
+  held.held = true;
+  held.reply = tokens_of("late");
+  start(std::move(held));
+  ASSERT_TRUE(service_->keep_in(folder).ok());
+  const auto file = service_->files->add(
+      "", "work.jsonl", "batch",
+      R"({"custom_id":"a","url":"/v1/completions","body":{"prompt":"x","max_tokens":9}})");
+  ASSERT_TRUE(file.ok());
+  const auto batch = service_->batches->add("", (*file)["id"], "/v1/completions", nullptr);
+  ASSERT_TRUE(batch.ok()) << batch.error().message;
+  const std::string id = (*batch)["id"];
+  EXPECT_TRUE(eventually([&] { return engine_->stats().running == 1; })) << "its line is under way";
+  EXPECT_FALSE(service_->batches->find("somebody else", id).ok());
+  app_.reset();
+  service_.reset();  // ends although the engine answers nothing
+  start_saying("Hello");
+  ASSERT_TRUE(service_->keep_in(folder).ok());
+  EXPECT_TRUE(eventually([&] { return (*service_->batches->find("", id))["status"] == "completed"; }));
+  const json done = *service_->batches->find("", id);
+  EXPECT_EQ(done["request_counts"], json({{"total", 1}, {"completed", 1}, {"failed", 0}}));
+  const auto output = service_->files->read("", done["output_file_id"]);
+  ASSERT_TRUE(output.ok());
+  EXPECT_EQ(json::parse(*output)["response"]["body"]["choices"][0]["text"], "Hello");
+  app_.reset();
+  service_.reset();
+  std::filesystem::remove_all(folder);
 }
 
 TEST_F(DialectsTest, AChangedKeyFileIsTakenOver) {

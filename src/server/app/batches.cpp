@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <utility>
 
 #include "server/app/answer.h"
 #include "server/request/json_reader.h"
@@ -29,7 +30,10 @@ class LineExchange final : public http::Exchange {
   void begin_stream(http::Response /*head*/) override {}
   void send(std::string /*bytes*/) override {}
   void end() override { settle(500, R"({"error":{"message":"lines of a batch cannot be streamed"}})"); }
-  void on_disconnect(std::function<void()> /*gone*/) override {}
+  void on_disconnect(std::function<void()> gone) override {
+    const std::lock_guard lock(answer->mutex);
+    answer->give_up = std::move(gone);
+  }
   bool disconnected() const override { return false; }
   bool streaming() const override { return false; }
   void on_complete(std::function<void(int, std::size_t)> /*done*/) override {}
@@ -39,6 +43,7 @@ class LineExchange final : public http::Exchange {
     std::condition_variable changed;
     int status = 0;
     std::string body;
+    std::function<void()> give_up;  ///< as if the client had left
   };
   std::shared_ptr<Answer> answer = std::make_shared<Answer>();
 
@@ -238,6 +243,11 @@ bool Batches::wait_for_room() {
   return !stop_;
 }
 
+bool Batches::is_stopping() const {
+  const std::lock_guard lock(mutex_);
+  return stop_ || service_.phase() == Phase::kDraining;
+}
+
 json Batches::answer_line(const std::string& user, const std::string& endpoint, const Line& line) {
   http::Request request;
   request.method = "POST";
@@ -248,7 +258,14 @@ json Batches::answer_line(const std::string& user, const std::string& endpoint, 
   endpoint_at(endpoint)->run(Call{service_, std::move(exchange), std::make_shared<LogFields>(),
                                   std::chrono::steady_clock::now(), to_json, user});
   std::unique_lock lock(answer->mutex);
-  answer->changed.wait(lock, [&] { return answer->status != 0; });
+  while (
+      !answer->changed.wait_for(lock, std::chrono::milliseconds(100), [&] { return answer->status != 0; })) {
+    if (!is_stopping() || !answer->give_up) continue;
+    const std::function<void()> give_up = std::exchange(answer->give_up, nullptr);
+    lock.unlock();  // it may answer at once
+    give_up();
+    lock.lock();
+  }
   return {{"id", "batch_req_" + random_id()},
           {"custom_id", line.id},
           {"response",
@@ -294,6 +311,8 @@ void Batches::run(const std::string& id) {
       if (batches_[id]["batch"]["status"] == "cancelling") return finish(id, "cancelled");
     }
     const json answered = answer_line(user, endpoint, line);
+    if (is_stopping() && answered["response"]["status_code"] != 200)
+      return;  // given up: the next start answers it
     std::ofstream(results, std::ios::binary | std::ios::app) << dump(answered) + "\n";
     const std::lock_guard lock(mutex_);
     json& counts = batches_[id]["batch"]["request_counts"];

@@ -23,7 +23,7 @@ class Batches {
  public:
   /// Goes on with what was not finished. Errors: kIo.
   static Result<std::unique_ptr<Batches>> open(Service& service, FileStore& files, std::string folder);
-  ~Batches();  ///< stops after the lines under way
+  ~Batches();  ///< gives up the line under way; the next start answers it
 
   /// The batch object. Errors: kNotFound (the file), kInvalid (a line that is no request, with its number).
   Result<nlohmann::json> add(const std::string& user, const std::string& file, const std::string& endpoint,
@@ -41,6 +41,7 @@ class Batches {
   void work();
   void run(const std::string& id);
   bool wait_for_room();
+  bool is_stopping() const;
   nlohmann::json answer_line(const std::string& user, const std::string& endpoint, const Line& line);
   void finish(const std::string& id, const char* status);
   void save(const nlohmann::json& known) const;
