@@ -40,7 +40,7 @@ inline std::vector<float> forward(Runner& runner, const std::vector<Rows>& parts
     }
   }
   std::vector<float> logits(tokens.size() * static_cast<std::size_t>(runner.model().shape().vocabulary), NAN);
-  runner.forward({tokens, positions, sequences, outputs}, logits.data());
+  DW_CHECK(runner.forward({tokens, positions, sequences, outputs}, logits.data()).ok());
   return logits;
 }
 

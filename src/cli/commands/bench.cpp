@@ -50,7 +50,7 @@ class Feeder {
   }
 
   /// `count` more tokens of sequences [first, last) in one pass.
-  void feed(std::size_t first, std::size_t last, std::int64_t count, bool prompt) {
+  Status feed(std::size_t first, std::size_t last, std::int64_t count, bool prompt) {
     tokens_.clear();
     positions_.clear();
     rows_.clear();
@@ -67,15 +67,18 @@ class Feeder {
       rows_.push_back(static_cast<std::int32_t>(tokens_.size()) - 1);
     }
     logits_.resize(rows_.size() * static_cast<std::size_t>(vocabulary));
-    runner_.forward({tokens_, positions_, sequences_, rows_}, logits_.data());
+    return runner_.forward({tokens_, positions_, sequences_, rows_}, logits_.data());
   }
 
-  void feed_prompt(std::int64_t tokens, std::int64_t chunk) {
+  Status feed_prompt(std::int64_t tokens, std::int64_t chunk) {
     for (std::size_t s = 0; s < caches_.size(); ++s)
-      for (std::int64_t left = tokens; left > 0; left -= chunk) feed(s, s + 1, std::min(left, chunk), true);
+      for (std::int64_t left = tokens; left > 0; left -= chunk)
+        DW_RETURN_IF_ERROR(feed(s, s + 1, std::min(left, chunk), true));
+    return Done{};
   }
-  void generate(std::int64_t tokens) {
-    for (std::int64_t i = 0; i < tokens; ++i) feed(0, caches_.size(), 1, false);
+  Status generate(std::int64_t tokens) {
+    for (std::int64_t i = 0; i < tokens; ++i) DW_RETURN_IF_ERROR(feed(0, caches_.size(), 1, false));
+    return Done{};
   }
 
  private:
@@ -88,14 +91,14 @@ class Feeder {
 };
 
 /// Tokens per second of one run.
-double measure(Runner& runner, const Test& test, std::int64_t chunk) {
+Result<double> measure(Runner& runner, const Test& test, std::int64_t chunk) {
   Feeder feeder(runner, test.batch);
-  feeder.feed_prompt(test.depth, chunk);
+  DW_RETURN_IF_ERROR(feeder.feed_prompt(test.depth, chunk));
   const double start = now();
   if (test.prompt > 0)
-    feeder.feed_prompt(test.prompt, chunk);
+    DW_RETURN_IF_ERROR(feeder.feed_prompt(test.prompt, chunk));
   else
-    feeder.generate(test.generate);
+    DW_RETURN_IF_ERROR(feeder.generate(test.generate));
   return static_cast<double>(test.tokens()) / (now() - start);
 }
 
@@ -163,12 +166,14 @@ Status bench(const Flags& flags) {
           runner->threads().threads(), peak.int8_gops, peak.read_gb_per_second, "test", "batch", "depth",
           "tokens/s", "of peak");
     for (const Test& test : tests) {
-      measure(
-          *runner,
-          {std::min<std::int64_t>(test.prompt, 64), std::min<std::int64_t>(test.generate, 4), test.batch, 0},
-          flags.chunk);
+      const Test warm_up{std::min<std::int64_t>(test.prompt, 64), std::min<std::int64_t>(test.generate, 4),
+                         test.batch, 0};
+      DW_RETURN_IF_ERROR(measure(*runner, warm_up, flags.chunk));
       std::vector<double> rates;
-      for (int i = 0; i < flags.repeats; ++i) rates.push_back(measure(*runner, test, flags.chunk));
+      for (int i = 0; i < flags.repeats; ++i) {
+        DW_TRY(const double rate, measure(*runner, test, flags.chunk));
+        rates.push_back(rate);
+      }
       std::vector<double> sorted = rates;
       std::sort(sorted.begin(), sorted.end());
       const double median = sorted[sorted.size() / 2];

@@ -115,9 +115,10 @@ Status print_logits(const Flags& flags) {
     rows.assign(positions.begin(), positions.begin() + static_cast<std::ptrdiff_t>(count));
     logits.resize(count * vocabulary);
     const BatchSequence sequence{0, static_cast<std::int64_t>(count), &cache, /*prompt=*/true};
-    runner->forward({std::span(tokens).subspan(first, count), std::span(positions).subspan(first, count),
-                     std::span(&sequence, 1), rows},
-                    logits.data());
+    DW_RETURN_IF_ERROR(
+        runner->forward({std::span(tokens).subspan(first, count), std::span(positions).subspan(first, count),
+                         std::span(&sequence, 1), rows},
+                        logits.data()));
     for (std::size_t i = 0; i < count; ++i)
       print_position(std::span(logits).subspan(i * vocabulary, vocabulary), first + i, tokens, flags,
                      total_loss);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <utility>
 
 namespace deepwell {
@@ -118,7 +119,7 @@ SequenceCache::SequenceCache(PagePool& pool) : pool_(&pool) {
   if (bytes == 0) return;
   // A large block from the system takes memory only when it is written: a waiting sequence costs nothing.
   rolling_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlign, bytes)));
-  DW_CHECK(rolling_ != nullptr);
+  if (rolling_ == nullptr) throw std::bad_alloc();
 }
 
 std::int64_t SequenceCache::missing(std::int64_t tokens) const {
@@ -136,14 +137,15 @@ void SequenceCache::adopt(std::int32_t page) {
   pages_.push_back(page);
 }
 
+void SequenceCache::shrink(std::size_t pages) {
+  for (; pages_.size() > pages; pages_.pop_back()) pool_->release(pages_.back());
+}
+
 void SequenceCache::replace(std::size_t index, std::int32_t page) {
   pool_->share(page);
   pool_->release(std::exchange(pages_[index], page));
 }
 
-void SequenceCache::clear() {
-  for (std::int32_t page : pages_) pool_->release(page);
-  pages_.clear();
-}
+void SequenceCache::clear() { shrink(0); }
 
 }  // namespace deepwell

@@ -36,6 +36,9 @@ struct CacheLayout {
   std::vector<std::vector<RollingSpec>> rolling;  ///< of each layer; empty where no layer has any
   CacheType type = CacheType::kF16;
   int page_tokens = 64;
+  /// Drawn tokens are computed in another way than those of a prompt, so what they leave differs in rounding:
+  /// a later prompt that contains them must not find it.
+  bool drawn_apart = false;
 
   std::int64_t entries_per_page(const StreamSpec& stream) const {
     return stream.tokens_per_entry < page_tokens ? page_tokens / stream.tokens_per_entry : 1;
@@ -134,6 +137,8 @@ class SequenceCache {
   void grow(std::int64_t tokens);
   /// The next page is one that others own too; this sequence may read it, not write.
   void adopt(std::int32_t page);
+  /// Gives back all but the first `pages`.
+  void shrink(std::size_t pages);
   /// Exchanges page number `index` for one with the same content.
   void replace(std::size_t index, std::int32_t page);
   void clear();

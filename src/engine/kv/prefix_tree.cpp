@@ -18,14 +18,12 @@ PrefixTree::Node* PrefixTree::find(Node* parent, std::string_view space,
 }
 
 PrefixTree::Node* PrefixTree::insert(Node* parent, std::string_view space,
-                                     std::span<const std::int32_t> tokens, std::int32_t page,
-                                     CacheState state) {
+                                     std::span<const std::int32_t> tokens, std::int32_t page) {
   DW_CHECK(static_cast<int>(tokens.size()) == pool_->layout().page_tokens);
   auto node = std::make_unique<Node>();
   node->parent_ = parent;
   node->key_ = key_of(parent == &root_ ? space : "", tokens);
   node->page_ = page;
-  node->state_ = std::move(state);
   Node* const added = node.get();
   leaves_.erase({parent->used_, parent});
   DW_CHECK(parent->children_.emplace(added->key_, std::move(node)).second);
@@ -46,6 +44,7 @@ void PrefixTree::touch(Node* node) {
 bool PrefixTree::evict() {
   for (const auto& [used, leaf] : leaves_) {
     if (!pool_->spare(leaf->page_)) continue;
+    if (on_evict) on_evict(*leaf);
     remove(leaf);
     return true;
   }

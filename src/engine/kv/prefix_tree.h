@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <set>
 #include <span>
@@ -28,7 +30,14 @@ class PrefixTree {
   class Node {
    public:
     std::int32_t page() const { return page_; }
+    /// What one who continues here needs beside the pages; nullptr: nobody left it, or nobody needs it.
     const CacheState& state() const { return state_; }
+    void set_state(CacheState state) { state_ = std::move(state); }
+    const std::string& key() const { return key_; }  ///< its tokens and, below the root, its space
+
+    // For a tier below this one.
+    std::array<unsigned char, 32> digest{};  ///< of the path
+    bool saved = false;                      ///< the tier was given it
 
    private:
     friend class PrefixTree;
@@ -45,20 +54,22 @@ class PrefixTree {
   PrefixTree(const PrefixTree&) = delete;
   PrefixTree& operator=(const PrefixTree&) = delete;
 
+  /// A node's key; `space` counts below the root only.
+  static std::string key_of(std::string_view space, std::span<const std::int32_t> tokens);
   Node* root() { return &root_; }
   /// The page after `parent` that holds these tokens (a page's worth), or nullptr. A node stays where it is
   /// for as long as anybody shares its page.
   Node* find(Node* parent, std::string_view space, std::span<const std::int32_t> tokens);
   /// Keeps `page`, which must be complete and not kept yet. Requires that find() gives nullptr.
-  Node* insert(Node* parent, std::string_view space, std::span<const std::int32_t> tokens, std::int32_t page,
-               CacheState state = nullptr);
+  Node* insert(Node* parent, std::string_view space, std::span<const std::int32_t> tokens, std::int32_t page);
   /// Gives the longest unused page back to the pool; false when all are in use.
   bool evict();
+  /// Called with every node that evict() is about to give up.
+  std::function<void(const Node&)> on_evict;
   void clear();  ///< pages in use stay with those who share them
   std::int64_t size() const { return size_; }
 
  private:
-  static std::string key_of(std::string_view space, std::span<const std::int32_t> tokens);
   void touch(Node* node);
   void remove(Node* leaf);
 

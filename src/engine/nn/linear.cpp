@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <new>
 
 namespace deepwell {
 namespace {
@@ -52,7 +53,7 @@ PackedMatrix::PackedMatrix(const WeightFormat& format, std::int64_t rows, std::i
   DW_CHECK(file_rows.holds(slabs * rows, row_bytes));
   const auto size = static_cast<std::size_t>(bytes());
   void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  DW_CHECK(memory != MAP_FAILED);
+  if (memory == MAP_FAILED) throw std::bad_alloc();  // loading a model ends with an error
   if (size >= (std::size_t{2} << 20)) ::madvise(memory, size, MADV_HUGEPAGE);
   memory_ = std::unique_ptr<std::byte, Unmap>(static_cast<std::byte*>(memory), Unmap{size});
   pool.run(slabs * groups(), [&](std::int64_t index, int) {

@@ -3,8 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
-
-#include "base/check.h"
+#include <new>
 
 namespace deepwell {
 namespace {
@@ -25,7 +24,7 @@ std::byte* Scratch::take_bytes(std::size_t bytes) {
     // would otherwise leave behind a chunk of every size.
     const std::size_t size = std::max({bytes, kSmallestChunk, this->bytes()});
     auto* memory = static_cast<std::byte*>(std::aligned_alloc(kAlign, size));
-    DW_CHECK(memory != nullptr);
+    if (memory == nullptr) throw std::bad_alloc();
     chunks_.push_back({std::unique_ptr<std::byte, Free>(memory), size});
     used_ = 0;
   }

@@ -9,7 +9,8 @@
 namespace deepwell {
 
 /// Memory of one step: taken in turn, given back all at once. It grows by doubling and keeps what it has, so
-/// that a step like one before it allocates nothing. 64-byte aligned. One thread.
+/// that a step like one before it allocates nothing. 64-byte aligned. One thread. Without memory it throws
+/// std::bad_alloc, which whoever runs the step turns into an error.
 class Scratch {
  public:
   template <class T>

@@ -5,8 +5,11 @@
 
 #include <algorithm>
 
+#include "base/cpu.h"
 #include "base/human.h"
+#include "base/version.h"
 #include "engine/run/describe.h"
+#include "engine/run/fingerprint.h"
 #include "engine/run/scheduler.h"
 
 namespace deepwell {
@@ -52,9 +55,26 @@ Result<std::unique_ptr<Engine>> Engine::load(std::shared_ptr<const ModelFile> fi
     runner_options.cache_tokens = std::clamp(
         std::max<std::int64_t>(0, allowed - rolling * options.parallel) / info.cache_bytes_per_token,
         info.context, runner_options.cache_tokens);
+  const std::string fingerprint = options.prefix_dir.empty() ? "" : fingerprint_of(*file);
   DW_TRY(std::unique_ptr<Runner> runner, Runner::load(std::move(file), runner_options, progress));
   info.vocabulary = runner->model().shape().vocabulary;
-  return make_scheduler(std::move(runner), std::move(options), std::move(info), std::move(ends_generation));
+  std::unique_ptr<PrefixDisk> disk;
+  if (!options.prefix_dir.empty() && options.prefix_cache) {
+    const CacheLayout& pages = runner->cache().layout();
+    PrefixDiskOptions disk_options;
+    disk_options.folder = options.prefix_dir;
+    disk_options.bytes_max = options.prefix_disk_bytes;
+    // All that the bits of a page depend on.
+    disk_options.version =
+        fmt::format("{} {} {} {} {} {} {}", version(), isa_name(best_isa()), has_avx512_bf16(),
+                    has_avx512_vbmi(), static_cast<int>(options.cache_type), options.exact, fingerprint);
+    disk_options.page_bytes = pages.bytes_per_page();
+    disk_options.state_bytes = pages.rolling_bytes();
+    disk_options.log = options.log;
+    DW_TRY(disk, PrefixDisk::open(std::move(disk_options)));
+  }
+  return make_scheduler(std::move(runner), std::move(options), std::move(info), std::move(ends_generation),
+                        std::move(disk));
 }
 
 }  // namespace deepwell

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -22,10 +23,17 @@ struct EngineOptions {
   int parallel = 8;              ///< sequences decoded together at most
   std::int64_t context = 0;      ///< tokens one sequence may hold; 0: the model's own, at most 8192
   std::int64_t cache_bytes = 0;  ///< KV pool, one context at least; 0: all, up to a quarter of free memory
-  int queue = 256;               ///< requests that may wait; beyond it submit says kOverloaded
+  int queue = 1024;              ///< requests that may wait; beyond it submit says kOverloaded
   int prefill_chunk = 512;       ///< prompt tokens computed in one step at most
   CacheType cache_type = CacheType::kF16;
-  bool exact = false;  ///< activations stay F32 (slow; for checking)
+  bool exact = false;                                ///< activations stay F32 (slow; for checking)
+  bool prefix_cache = true;                          ///< pages of earlier prompts and answers are used again
+  std::string prefix_dir;                            ///< where prefixes outlive the process; "": nowhere
+  std::int64_t prefix_disk_bytes = 8'000'000'000;    ///< they take at most so much there
+  std::function<void(const std::string& line)> log;  ///< what an operator should know; from any thread
+  std::string swap_dir;  ///< where sequences wait when memory is short; "": the system's folder for that
+  std::int64_t swap_bytes =
+      -1;  ///< of memory for sequences put aside, then a file; -1: as much as the KV pool
 };
 
 struct EngineInfo {
@@ -35,20 +43,32 @@ struct EngineInfo {
 };
 
 struct EngineStats {
-  int running = 0, waiting = 0;
-  std::int64_t pages_used = 0, pages_total = 0;
-  std::int64_t prompt_tokens = 0, generated_tokens = 0, requests = 0, cancelled = 0;
+  int running = 0, waiting = 0;                                   ///< waiting: not yet started, or put aside
+  std::int64_t pages_used = 0, pages_total = 0, pages_spare = 0;  ///< spare: kept prefixes, free when needed
+  std::int64_t prompt_tokens = 0, generated_tokens = 0, requests = 0, cancelled = 0, failed = 0;
+  std::int64_t prefix_asked_tokens = 0, prefix_found_tokens = 0;  ///< of prompts
+  std::int64_t prefix_disk_bytes = 0, prefix_disk_found_tokens = 0, prefix_disk_written_bytes = 0;
+  std::int64_t preemptions = 0, swapped_bytes = 0;
   std::int64_t steps = 0;
   double busy_seconds = 0;
+  double stalled_seconds = 0;      ///< since the step loop last came by although there is work; 0 while idle
+  double retry_after_seconds = 0;  ///< what the last request refused for a full queue should wait
 };
 
-enum class FinishReason { kStop, kLength, kCancelled, kError };
+enum class FinishReason { kStop, kLength, kCancelled, kDeadline, kError };
 
 struct FinishInfo {
   FinishReason reason;
   std::string error;  ///< for kError
   std::int64_t prompt_tokens = 0, generated_tokens = 0, cached_tokens = 0;
   double queue_seconds = 0, prefill_seconds = 0, decode_seconds = 0;
+  double estimated_queue_seconds = -1;  ///< the first that on_queue() told, from submission; -1: it never did
+};
+
+/// Where a waiting request stands.
+struct QueuePlace {
+  int position = 1;    ///< 1: next
+  double seconds = 0;  ///< until it starts, estimated
 };
 
 /// Where a request's tokens go. All calls come from the engine's thread, one at a time, and must be quick.
@@ -58,6 +78,8 @@ class TokenSink {
   /// False ends the request with kStop (a stop string was found). End tokens are not passed on.
   virtual bool on_token(const TokenOutput& output) = 0;
   virtual void on_progress(std::int64_t /*prompt_done*/, std::int64_t /*prompt_total*/) {}
+  /// Now and then while the request waits.
+  virtual void on_queue(const QueuePlace& /*place*/) {}
   /// The last call; comes exactly once for every submitted request.
   virtual void on_finish(const FinishInfo& info) = 0;
 };
@@ -70,6 +92,10 @@ struct EngineRequest {
   /// What the answer must look like, or nullptr; used by this request alone. Its failure ends the request
   /// with kError: text that does not fit is never handed out.
   std::shared_ptr<TokenConstraint> constraint{};
+  std::string account;       ///< whose it is: accounts with work get equal shares
+  std::string prefix_space;  ///< requests of one space find each other's prefixes, others never
+  int priority = 0;          ///< lower first, whatever the shares
+  std::optional<std::chrono::steady_clock::time_point> deadline;  ///< then it ends with kDeadline
 };
 
 /// A loaded model that answers many requests at once. One thread inside owns weights, cache and samplers;
@@ -85,7 +111,8 @@ class Engine {
   virtual ~Engine() = default;  ///< cancels what runs
 
   /// Errors: kInvalid (empty prompt, token out of range, prompt longer than the context: both numbers are in
-  /// the text), kOverloaded (the queue is full). After success the sink gets exactly one on_finish.
+  /// the text), kOverloaded (the queue is full; a place is kept for the same prompt of the same account until
+  /// stats().retry_after_seconds and a little longer). After success the sink gets exactly one on_finish.
   virtual Result<std::uint64_t> submit(EngineRequest request, std::shared_ptr<TokenSink> sink) = 0;
   virtual void cancel(std::uint64_t request) = 0;  ///< unknown ids are ignored
   virtual const EngineInfo& info() const = 0;

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/run/runner.h"
 
+#include <fmt/format.h>
+
+#include <new>
+
 #include "base/cpu.h"
+#include "base/human.h"
 #include "engine/models/loader.h"
 
 namespace deepwell {
@@ -14,7 +19,14 @@ Result<std::unique_ptr<Runner>> Runner::load(std::shared_ptr<const ModelFile> fi
   runner->exact_ = options.exact;
   runner->threads_ = std::make_unique<ThreadPool>(options.threads > 0 ? options.threads : physical_cores());
   Loader loader(*runner->file_, *runner->threads_, progress);
-  DW_TRY(runner->model_, architecture.load(loader));
+  try {
+    DW_TRY(runner->model_, architecture.load(loader));
+  } catch (const std::bad_alloc&) {  // see forward()
+    return Error{
+        ErrorCode::kIo,
+        fmt::format("{}: there is no memory for the weights of {}; free some, or take a smaller model",
+                    runner->file_->path(), human_bytes(runner->file_->file_bytes()))};
+  }
   if (progress) progress(1);  // not every tensor of a file is packed, or even used
   CacheLayout layout = runner->model_->cache_layout(options.cache_type);
   const std::int64_t pages = (options.cache_tokens + layout.page_tokens - 1) / layout.page_tokens;
@@ -22,9 +34,20 @@ Result<std::unique_ptr<Runner>> Runner::load(std::shared_ptr<const ModelFile> fi
   return runner;
 }
 
-void Runner::forward(const Batch& batch, float* logits) {
-  Context context{*threads_, scratch_, exact_};
-  model_->forward(batch, logits, context);
+// Operators take memory in a hundred places, so here std::bad_alloc may cross layers, up to this border.
+Status Runner::forward(const Batch& batch, float* logits) {
+  const ScratchScope scope(scratch_);
+  try {
+    Context context{*threads_, scratch_, exact_};
+    model_->forward(batch, logits, context);
+  } catch (const std::bad_alloc&) {
+    return Error{
+        ErrorCode::kIo,
+        fmt::format("there is no memory to compute {} tokens at once (beside {} of work memory taken); "
+                    "free some, or use a smaller --context or --parallel",
+                    batch.rows(), human_bytes(static_cast<std::int64_t>(scratch_.bytes())))};
+  }
+  return Done{};
 }
 
 }  // namespace deepwell

@@ -28,8 +28,9 @@ class Runner {
   const Model& model() const { return *model_; }
   PagePool& cache() { return *cache_; }
   ThreadPool& threads() { return *threads_; }
-  /// logits (output rows, vocabulary).
-  void forward(const Batch& batch, float* logits);
+  /// logits (output rows, vocabulary). kIo when there is no memory for it: then the caches of the batch hold
+  /// anything.
+  Status forward(const Batch& batch, float* logits);
 
  private:
   Runner() = default;

@@ -4,57 +4,30 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <mutex>
-#include <set>
 #include <thread>
+
+#include "engine/run/cache_memory.h"
+#include "engine/run/fair_queue.h"
+#include "engine/run/forecast.h"
+#include "engine/run/promises.h"
+#include "engine/run/step.h"
 
 namespace deepwell {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double seconds_between(Clock::time_point from, Clock::time_point to) {
-  return std::chrono::duration<double>(to - from).count();
-}
-
-/// A request on its way: waiting, then prefilling, then decoding.
-struct Sequence {
-  Sequence(std::uint64_t number, EngineRequest wanted, std::shared_ptr<TokenSink> to, PagePool& pool)
-      : id(number),
-        request(std::move(wanted)),
-        sink(std::move(to)),
-        cache(pool),
-        sampler(request.sampling, request.prompt) {}
-
-  std::uint64_t id;
-  EngineRequest request;
-  std::shared_ptr<TokenSink> sink;
-  SequenceCache cache;
-  Sampler sampler;
-  std::int64_t pages_reserved = 0;
-  std::int64_t done = 0;  // tokens in the cache
-  std::int32_t next = 0;  // drawn, not yet in the cache
-  std::int64_t generated = 0;
-  TokenOutput output{};
-  std::string failure;  // of its constraint
-  Clock::time_point submitted = Clock::now(), started, first_token;
-
-  std::int64_t prompt_tokens() const { return static_cast<std::int64_t>(request.prompt.size()); }
-  bool prefilling() const { return done < prompt_tokens(); }
-};
-
 class Scheduler final : public Engine {
  public:
-  Scheduler(std::unique_ptr<Runner> runner, EngineOptions options, EngineInfo info, EndToken ends_generation)
+  Scheduler(std::unique_ptr<Runner> runner, EngineOptions options, EngineInfo info, EndToken ends_generation,
+            std::unique_ptr<PrefixDisk> disk)
       : runner_(std::move(runner)),
         options_(std::move(options)),
         info_(std::move(info)),
         ends_generation_(std::move(ends_generation)),
-        pages_unreserved_(runner_->cache().pages()) {
-    stats_.pages_total = runner_->cache().pages();
+        memory_(runner_->cache(), options_, std::move(disk)),
+        step_(*runner_) {
+    memory_.describe(stats_);
     thread_ = std::thread([this] { run(); });
   }
 
@@ -71,28 +44,42 @@ class Scheduler final : public Engine {
   void cancel(std::uint64_t request) override {
     {
       const std::lock_guard lock(mutex_);
-      cancelled_.insert(request);
+      if (!all_.contains(request)) return;
+      cancelled_.push_back(request);
     }
     wake_.notify_all();
   }
   const EngineInfo& info() const override { return info_; }
   EngineStats stats() const override {
     const std::lock_guard lock(mutex_);
-    return stats_;
+    EngineStats stats = stats_;
+    stats.waiting = queue_.waiting();
+    if (!idle_) stats.stalled_seconds = seconds_between(beat_, Clock::now());
+    return stats;
   }
 
  private:
+  Status check(const EngineRequest& request) const;
+  /// With the lock held: whether one more may wait. If not, a place is promised for later.
+  bool may_wait(const EngineRequest& request);
+
+  // The engine thread's.
   void run();
-  void take_in(std::vector<std::unique_ptr<Sequence>>& finished);
-  bool step();
-  void sample(const std::vector<Sequence*>& sequences);
-  /// Hands the drawn token on; a reason when that was the last.
-  std::optional<FinishReason> deliver(Sequence& sequence);
-  void finish(std::unique_ptr<Sequence> sequence, FinishReason reason);
-  std::int64_t pages_for(std::int64_t tokens) const {
-    const std::int64_t page = runner_->cache().layout().page_tokens;
-    return (tokens + page - 1) / page;
-  }
+  bool wait_for_work();
+  void end_those_over();
+  void admit();
+  bool make_room(const Sequence& sequence);
+  void start(Sequence& sequence);
+  void put_aside(Sequence& sequence);
+  bool swap_out_one(const Sequence& except);
+  Sequence* displaced_by(const Sequence& waiting);
+  void tell_places();
+  void compose();
+  bool grow(Sequence& sequence, std::int64_t tokens);
+  void compute();
+  void deliver(Sequence& sequence);
+  void finish(Sequence& sequence, FinishReason reason, std::string error = {});
+  void publish(std::int64_t prompt_tokens, std::int64_t generated_tokens, double seconds);
 
   std::unique_ptr<Runner> runner_;
   const EngineOptions options_;
@@ -101,22 +88,29 @@ class Scheduler final : public Engine {
 
   mutable std::mutex mutex_;  // guards what is below, up to the thread's own
   std::condition_variable wake_;
-  std::deque<std::unique_ptr<Sequence>> waiting_;
-  std::set<std::uint64_t> cancelled_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Sequence>> all_;
+  FairQueue queue_;
+  Forecast forecast_;
+  Promises promises_;
+  std::vector<std::uint64_t> cancelled_;
+  std::multimap<Clock::time_point, std::uint64_t> deadlines_;
   EngineStats stats_;
   std::uint64_t last_id_ = 0;
-  bool stop_ = false;
+  Clock::time_point beat_ = Clock::now();
+  bool idle_ = true, stop_ = false;
 
   // The engine thread's own.
-  std::vector<std::unique_ptr<Sequence>> running_;
-  std::int64_t pages_unreserved_;
-  std::vector<std::int32_t> tokens_, positions_, output_rows_;
-  std::vector<BatchSequence> batch_sequences_;
-  std::vector<float> logits_;
+  std::vector<Sequence*> running_;  // in the order in which they started
+  std::vector<Sequence*> aside_;    // started, and now waiting again
+  CacheMemory memory_;
+  Step step_;
+  Clock::time_point looked_{};
   std::thread thread_;
 };
 
-Result<std::uint64_t> Scheduler::submit(EngineRequest request, std::shared_ptr<TokenSink> sink) {
+// ---- Any thread.
+
+Status Scheduler::check(const EngineRequest& request) const {
   const auto prompt = static_cast<std::int64_t>(request.prompt.size());
   if (prompt == 0) return Error{ErrorCode::kInvalid, "the prompt is empty; send at least one token"};
   for (std::int32_t token : request.prompt)
@@ -128,201 +122,385 @@ Result<std::uint64_t> Scheduler::submit(EngineRequest request, std::shared_ptr<T
                  fmt::format("the prompt has {} tokens, but the context holds {} with the answer; "
                              "shorten it or raise --context",
                              prompt, info_.context)};
+  return Done{};
+}
+
+bool Scheduler::may_wait(const EngineRequest& request) {
+  // Those that the next step takes in do not wait: the engine thread only looks between steps.
+  const std::int64_t room = options_.queue + std::max(0, options_.parallel - stats_.running);
+  const auto now = Clock::now();
+  const std::uint64_t hash = Promises::hash_of(request);
+  const auto due = promises_.due(hash);
+  const std::int64_t others = promises_.outstanding(now) - (due ? 1 : 0);
+  const bool its_turn = due && now >= *due && queue_.waiting() < 2 * room;
+  if (its_turn || queue_.waiting() + others < room) {
+    promises_.keep(hash);
+    return true;
+  }
+  auto when = due.value_or(now);
+  if (!due || *due < now) {
+    const double seconds = forecast_.seconds_until(queue_.waiting() + others + 1 - room, now);
+    when =
+        now + std::chrono::milliseconds(static_cast<std::int64_t>(std::clamp(seconds, 0.5, 3600.0) * 1000));
+    promises_.make(hash, when, now);
+  }
+  stats_.retry_after_seconds = seconds_between(now, when);
+  return false;
+}
+
+Result<std::uint64_t> Scheduler::submit(EngineRequest request, std::shared_ptr<TokenSink> sink) {
+  DW_RETURN_IF_ERROR(check(request));
   // The last token drawn needs no place in the cache, but the reply must end at the context's length.
-  const std::int64_t room = info_.context - prompt;
+  const std::int64_t room = info_.context - static_cast<std::int64_t>(request.prompt.size());
   request.max_tokens = request.max_tokens < 0 ? room : std::min(request.max_tokens, room);
-  auto sequence = std::make_unique<Sequence>(0, std::move(request), std::move(sink), runner_->cache());
-  sequence->pages_reserved = pages_for(prompt + sequence->request.max_tokens);
   std::uint64_t id = 0;
   {
     const std::lock_guard lock(mutex_);
     if (stop_) return Error{ErrorCode::kCancelled, "the engine is stopping"};
-    // Those that the next step takes in do not wait: the engine thread only looks between steps.
-    const std::int64_t about_to_start = std::max(0, options_.parallel - stats_.running);
-    if (static_cast<std::int64_t>(waiting_.size()) >= options_.queue + about_to_start)
+    if (!may_wait(request))
       return Error{ErrorCode::kOverloaded,
-                   fmt::format("{} requests are waiting already; try again soon", waiting_.size())};
-    id = sequence->id = ++last_id_;
-    waiting_.push_back(std::move(sequence));
+                   fmt::format("{} requests are waiting already; try again in {:.0f} s", queue_.waiting(),
+                               std::ceil(stats_.retry_after_seconds))};
+    id = ++last_id_;
+    auto sequence = std::make_unique<Sequence>(std::move(request), std::move(sink));
+    sequence->id = id;
+    if (sequence->request.deadline) deadlines_.emplace(*sequence->request.deadline, id);
+    queue_.add(sequence.get());
+    all_.emplace(id, std::move(sequence));
     ++stats_.requests;
-    stats_.waiting = static_cast<int>(waiting_.size());
+    if (std::exchange(idle_, false)) beat_ = Clock::now();
   }
   wake_.notify_all();
   return id;
 }
 
+// ---- The engine thread.
+
 void Scheduler::run() {
-  std::vector<std::unique_ptr<Sequence>> gone;
-  for (;;) {
-    bool stopping = false;
-    {
-      std::unique_lock lock(mutex_);
-      if (running_.empty()) wake_.wait(lock, [&] { return stop_ || !waiting_.empty(); });
-      take_in(gone);
-      stopping = stop_;
-      if (stopping) {
-        for (auto& sequence : waiting_) gone.push_back(std::move(sequence));
-        for (auto& sequence : running_) gone.push_back(std::move(sequence));
-        waiting_.clear();
-        running_.clear();
-      }
-    }
-    for (auto& sequence : gone) finish(std::move(sequence), FinishReason::kCancelled);
-    gone.clear();
-    if (stopping) return;
-    const auto begin = Clock::now();
-    const bool worked = step();
-    const std::lock_guard lock(mutex_);
-    if (worked) {
-      ++stats_.steps;
-      stats_.busy_seconds += seconds_between(begin, Clock::now());
-    }
-    stats_.running = static_cast<int>(running_.size());
-    stats_.waiting = static_cast<int>(waiting_.size());
-    stats_.pages_used = runner_->cache().pages() - runner_->cache().free_pages();
+  while (wait_for_work()) {
+    end_those_over();
+    admit();
+    tell_places();
+    compose();
+    compute();
   }
+  std::vector<Sequence*> rest;
+  for (auto& [id, sequence] : all_) rest.push_back(sequence.get());
+  std::sort(rest.begin(), rest.end(), [](const Sequence* a, const Sequence* b) { return a->id < b->id; });
+  for (Sequence* sequence : rest) finish(*sequence, FinishReason::kCancelled);
 }
 
-// With the lock held: cancelled requests go to `gone`, waiting ones that fit start.
-void Scheduler::take_in(std::vector<std::unique_ptr<Sequence>>& gone) {
-  if (!cancelled_.empty()) {
-    const auto sweep = [&](auto& sequences) {
-      for (auto& sequence : sequences)
-        if (cancelled_.contains(sequence->id)) gone.push_back(std::move(sequence));
-      std::erase(sequences, nullptr);
-    };
-    sweep(waiting_);
-    sweep(running_);
-    cancelled_.clear();
-  }
-  while (!waiting_.empty() && static_cast<int>(running_.size()) < options_.parallel &&
-         waiting_.front()->pages_reserved <= pages_unreserved_) {
-    running_.push_back(std::move(waiting_.front()));
-    waiting_.pop_front();
-    running_.back()->started = Clock::now();
-    pages_unreserved_ -= running_.back()->pages_reserved;
-  }
-  stats_.running = static_cast<int>(running_.size());
-  stats_.waiting = static_cast<int>(waiting_.size());
+bool Scheduler::wait_for_work() {
+  std::unique_lock lock(mutex_);
+  idle_ = all_.empty();
+  wake_.wait(lock, [&] { return stop_ || !all_.empty(); });
+  beat_ = Clock::now();
+  return !stop_;
 }
 
-// One forward pass: a row for every decoding sequence, and prompt tokens as far as the chunk goes.
-bool Scheduler::step() {
-  tokens_.clear();
-  positions_.clear();
-  output_rows_.clear();
-  batch_sequences_.clear();
-  std::vector<Sequence*> drawing;
-  std::int64_t prompt_budget = options_.prefill_chunk;
-  std::int64_t prompt_tokens = 0;
-  for (auto& sequence : running_) {
-    const std::int64_t left = sequence->prompt_tokens() - sequence->done;
-    const bool prefill = sequence->prefilling();
-    const std::int64_t count = prefill ? std::min(left, prompt_budget) : 1;
-    if (count == 0) continue;
-    const auto first = static_cast<std::int64_t>(tokens_.size());
-    for (std::int64_t i = 0; i < count; ++i) {
-      tokens_.push_back(prefill ? sequence->request.prompt[static_cast<std::size_t>(sequence->done + i)]
-                                : sequence->next);
-      positions_.push_back(static_cast<std::int32_t>(sequence->done + i));
-    }
-    if (prefill) {
-      prompt_budget -= count;
-      prompt_tokens += count;
-    }
-    if (!prefill || count == left) {
-      output_rows_.push_back(static_cast<std::int32_t>(first + count - 1));
-      drawing.push_back(sequence.get());
-    }
-    sequence->cache.grow(sequence->done + count);
-    batch_sequences_.push_back({first, count, &sequence->cache, prefill});
-    sequence->done += count;
-    if (prefill) sequence->sink->on_progress(sequence->done, sequence->prompt_tokens());
-  }
-  if (tokens_.empty()) return false;
-  logits_.resize(output_rows_.size() * static_cast<std::size_t>(info_.vocabulary));
-  runner_->forward({tokens_, positions_, batch_sequences_, output_rows_}, logits_.data());
-  sample(drawing);
+void Scheduler::end_those_over() {
+  std::vector<std::pair<Sequence*, FinishReason>> over;
   {
     const std::lock_guard lock(mutex_);
-    stats_.prompt_tokens += prompt_tokens;
+    const auto add = [&](std::uint64_t id, FinishReason reason) {
+      const auto at = all_.find(id);
+      if (at == all_.end()) return;
+      const bool twice =
+          std::any_of(over.begin(), over.end(), [&](auto& one) { return one.first->id == id; });
+      if (!twice) over.emplace_back(at->second.get(), reason);
+    };
+    for (const std::uint64_t id : cancelled_) add(id, FinishReason::kCancelled);
+    cancelled_.clear();
+    while (!deadlines_.empty() && deadlines_.begin()->first <= Clock::now()) {
+      add(deadlines_.begin()->second, FinishReason::kDeadline);
+      deadlines_.erase(deadlines_.begin());
+    }
   }
-  for (Sequence* sequence : drawing) {
-    const std::int64_t before = sequence->generated;
-    const std::optional<FinishReason> reason = deliver(*sequence);
+  for (const auto& [sequence, reason] : over) finish(*sequence, reason);
+}
+
+void Scheduler::admit() {
+  for (;;) {
+    Sequence* best = nullptr;
+    Sequence* displaced = nullptr;
     {
       const std::lock_guard lock(mutex_);
-      stats_.generated_tokens += sequence->generated - before;
+      best = queue_.best();
+      if (best == nullptr) return;
+      if (static_cast<int>(running_.size()) >= options_.parallel) {
+        displaced = displaced_by(*best);
+        if (displaced == nullptr) return;
+      }
     }
-    if (!reason) continue;
-    const auto at =
-        std::find_if(running_.begin(), running_.end(), [&](const auto& s) { return s.get() == sequence; });
-    std::unique_ptr<Sequence> done = std::move(*at);
-    running_.erase(at);
-    finish(std::move(done), *reason);
+    if (displaced != nullptr) put_aside(*displaced);
+    if (!make_room(*best)) return;
+    start(*best);
+  }
+}
+
+/// Whose place a waiting request may have: of those it has the better claim than, the one of the account with
+/// the most, started last.
+Sequence* Scheduler::displaced_by(const Sequence& waiting) {
+  Sequence* worst = nullptr;
+  const auto key = [&](const Sequence* s) {
+    return std::pair(s->request.priority, queue_.running(s->request.account));
+  };
+  for (Sequence* sequence : running_)
+    if (queue_.may_displace(waiting, *sequence) && (worst == nullptr || key(worst) <= key(sequence)))
+      worst = sequence;
+  return worst;
+}
+
+// Room for what it has and one token more, beside what those that run have not yet taken for theirs.
+bool Scheduler::make_room(const Sequence& sequence) {
+  const auto still_needed = [&](const Sequence& one) {
+    const auto held = one.cache ? static_cast<std::int64_t>(one.cache->pages().size()) : 0;
+    return std::max<std::int64_t>(0,
+                                  memory_.pages_for(static_cast<std::int64_t>(one.tokens.size()) + 1) - held);
+  };
+  std::int64_t needed = std::min(still_needed(sequence), memory_.pool().pages());
+  for (const Sequence* other : running_) needed += still_needed(*other);
+  while (memory_.available_pages() < needed) {
+    if (swap_out_one(sequence)) continue;
+    Sequence* displaced = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      displaced = displaced_by(sequence);
+    }
+    if (displaced == nullptr) return false;
+    needed -= still_needed(*displaced);
+    put_aside(*displaced);
   }
   return true;
 }
 
-void Scheduler::sample(const std::vector<Sequence*>& sequences) {
-  const auto vocabulary = static_cast<std::size_t>(info_.vocabulary);
-  runner_->threads().run(static_cast<std::int64_t>(sequences.size()), [&](std::int64_t i, int) {
-    const std::span<float> row(logits_.data() + static_cast<std::size_t>(i) * vocabulary, vocabulary);
-    Sequence& sequence = *sequences[static_cast<std::size_t>(i)];
-    if (sequence.request.constraint == nullptr) {
-      sequence.output = sequence.sampler.sample(row);
-    } else if (Result<TokenOutput> drawn = sequence.sampler.sample(row, *sequence.request.constraint);
-               drawn) {
-      sequence.output = std::move(*drawn);
-    } else {
-      sequence.failure = "the answer cannot keep to its format: " + drawn.error().message;
-    }
-  });
+// Of those put aside with pages in the pool, the one that will go on last.
+bool Scheduler::swap_out_one(const Sequence& except) {
+  Sequence* last = nullptr;
+  for (Sequence* sequence : aside_) {
+    if (!sequence->cache || sequence->cache->pages().empty() || sequence == &except) continue;
+    if (last == nullptr || std::pair(last->request.priority, last->started) <=
+                               std::pair(sequence->request.priority, sequence->started))
+      last = sequence;
+  }
+  if (last == nullptr) return false;
+  memory_.swap_out(*last);
+  return true;
 }
 
-std::optional<FinishReason> Scheduler::deliver(Sequence& sequence) {
-  if (sequence.generated == 0) sequence.first_token = Clock::now();
-  if (sequence.request.max_tokens == 0) return FinishReason::kLength;
-  if (!sequence.failure.empty()) return FinishReason::kError;
-  ++sequence.generated;
-  sequence.next = sequence.output.token;
-  const bool may_go_on = sequence.request.ignore_end && sequence.request.constraint == nullptr;
-  if (!may_go_on && ends_generation_ && ends_generation_(sequence.next)) return FinishReason::kStop;
-  if (!sequence.sink->on_token(sequence.output)) return FinishReason::kStop;
-  if (sequence.request.constraint != nullptr && sequence.request.constraint->finished())
-    return FinishReason::kStop;
-  if (sequence.generated >= sequence.request.max_tokens) return FinishReason::kLength;
-  return std::nullopt;
-}
-
-void Scheduler::finish(std::unique_ptr<Sequence> sequence, FinishReason reason) {
+void Scheduler::start(Sequence& sequence) {
   const auto now = Clock::now();
-  const bool started = sequence->started != Clock::time_point{};
-  const bool produced = sequence->first_token != Clock::time_point{};
-  FinishInfo info{reason, sequence->failure};
-  info.prompt_tokens = sequence->prompt_tokens();
-  info.generated_tokens = sequence->generated;
-  info.queue_seconds = seconds_between(sequence->submitted, started ? sequence->started : now);
-  info.prefill_seconds =
-      started ? seconds_between(sequence->started, produced ? sequence->first_token : now) : 0;
-  info.decode_seconds = produced ? seconds_between(sequence->first_token, now) : 0;
-  if (started) pages_unreserved_ += sequence->pages_reserved;
-  sequence->cache.clear();
   {
     const std::lock_guard lock(mutex_);
-    if (reason == FinishReason::kCancelled) ++stats_.cancelled;
-    stats_.running = static_cast<int>(running_.size());
-    stats_.pages_used = runner_->cache().pages() - runner_->cache().free_pages();
+    queue_.start(&sequence);
+    if (!sequence.has_started()) {
+      sequence.started = now;
+      forecast_.note_start(sequence, seconds_between(sequence.submitted, now));
+    }
+    stats_.running = static_cast<int>(running_.size()) + 1;
   }
-  sequence->sink->on_finish(info);
+  std::erase(aside_, &sequence);
+  running_.push_back(&sequence);
+  try {
+    if (!sequence.cache) memory_.swap_in(sequence);
+  } catch (const std::bad_alloc&) {
+    finish(sequence, FinishReason::kError,
+           "the machine has no memory left for this request; it ended, the server goes on");
+  }
+}
+
+void Scheduler::put_aside(Sequence& sequence) {
+  std::erase(running_, &sequence);
+  aside_.push_back(&sequence);
+  const std::lock_guard lock(mutex_);
+  queue_.add(&sequence);  // first, so that its account never looks idle
+  queue_.stop(&sequence);
+  ++stats_.preemptions;
+  stats_.running = static_cast<int>(running_.size());
+}
+
+// About once a second all who wait hear where they stand; those far from their turn less often.
+void Scheduler::tell_places() {
+  const auto now = Clock::now();
+  if (seconds_between(looked_, now) < 0.5) return;
+  std::vector<std::pair<Sequence*, QueuePlace>> news;
+  {
+    const std::lock_guard lock(mutex_);
+    if (queue_.waiting() == 0) return;
+    looked_ = now;
+    forecast_.look_ahead(queue_, running_, options_.parallel, now);
+    int position = 0;
+    for (const Forecast::Start& start : forecast_.starts()) {
+      Sequence& sequence = *start.sequence;
+      ++position;
+      const double since = seconds_between(sequence.told, now);
+      if (sequence.has_started() || since < std::clamp(start.seconds / 10, 1.0, 15.0)) continue;
+      if (sequence.estimated_wait < 0) {
+        const double waited = seconds_between(sequence.submitted, now);
+        sequence.estimated_wait = waited + start.seconds;
+        sequence.raw_estimate = waited + start.raw_seconds;
+      }
+      sequence.told = now;
+      news.emplace_back(&sequence, QueuePlace{position, start.seconds});
+    }
+  }
+  for (const auto& [sequence, place] : news) sequence->sink->on_queue(place);
+}
+
+// Every sequence that draws goes on by one token; prompts are read beside them, as much as doubles the step's
+// time at most, first for the account that was served least.
+void Scheduler::compose() {
+  step_.clear();
+  std::vector<Sequence*> readers;
+  std::vector<std::pair<Sequence*, std::int64_t>> parts;
+  for (Sequence* sequence : running_) {
+    if (sequence->left() > 1 || sequence->reading())
+      readers.push_back(sequence);
+    else
+      parts.emplace_back(sequence, 1);
+  }
+  std::int64_t budget = options_.prefill_chunk;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!parts.empty() && forecast_.prompt_tokens_beside_decode() > 0)
+      budget = std::clamp<std::int64_t>(forecast_.prompt_tokens_beside_decode(),
+                                        std::min<std::int64_t>(memory_.page_tokens(), budget), budget);
+    std::stable_sort(readers.begin(), readers.end(), [&](const Sequence* a, const Sequence* b) {
+      return std::pair(a->request.priority, queue_.served(a->request.account)) <
+             std::pair(b->request.priority, queue_.served(b->request.account));
+    });
+  }
+  for (Sequence* sequence : readers) {
+    if (budget <= 0) break;
+    memory_.adopt_prefix(*sequence);
+    const std::int64_t count = memory_.chunk(*sequence, std::min(sequence->left_alike(), budget));
+    budget -= count;
+    parts.emplace_back(sequence, count);
+  }
+  // Who started first takes pages first: so some of them always get to their end.
+  std::stable_sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.first->request.priority, a.first->started) <
+           std::pair(b.first->request.priority, b.first->started);
+  });
+  for (const auto& [sequence, count] : parts) {
+    if (std::find(running_.begin(), running_.end(), sequence) == running_.end()) continue;  // made room
+    if (grow(*sequence, sequence->done + count)) step_.add(*sequence, count);
+  }
+}
+
+// Pages for one that runs: from those put aside, then from those that started later.
+bool Scheduler::grow(Sequence& sequence, std::int64_t tokens) {
+  while (!memory_.grow(sequence, tokens)) {
+    if (swap_out_one(sequence)) continue;
+    Sequence* last = &sequence;
+    for (Sequence* other : running_)
+      if (std::pair(last->request.priority, last->started) <
+          std::pair(other->request.priority, other->started))
+        last = other;
+    put_aside(*last);
+    if (last == &sequence) return false;
+  }
+  return true;
+}
+
+void Scheduler::compute() {
+  if (step_.empty()) return;
+  const auto begin = Clock::now();
+  const Status computed = step_.run();
+  const double seconds = seconds_between(begin, Clock::now());
+  if (!computed) {
+    for (const Step::Part& part : step_.parts())
+      finish(*part.sequence, FinishReason::kError,
+             fmt::format("{}; the request ended, the server goes on", computed.error().message));
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    forecast_.note_step(step_.prompt_tokens(), static_cast<std::int64_t>(step_.drawn().size()), seconds);
+    for (const Step::Part& part : step_.parts()) queue_.serve(part.sequence->request.account, part.count);
+  }
+  for (const Step::Part& part : step_.parts()) {
+    memory_.keep_prefix(*part.sequence);
+    if (part.of_prompt > 0)
+      part.sequence->sink->on_progress(std::min(part.sequence->done, part.sequence->prompt_tokens),
+                                       part.sequence->prompt_tokens);
+  }
+  std::int64_t generated = 0;
+  for (Sequence* sequence : step_.drawn()) generated += sequence->request.max_tokens > 0 ? 1 : 0;
+  publish(step_.prompt_tokens(), generated, seconds);
+  for (Sequence* sequence : step_.drawn()) deliver(*sequence);
+}
+
+void Scheduler::publish(std::int64_t prompt_tokens, std::int64_t generated_tokens, double seconds) {
+  const std::lock_guard lock(mutex_);
+  ++stats_.steps;
+  stats_.busy_seconds += seconds;
+  stats_.prompt_tokens += prompt_tokens;
+  stats_.generated_tokens += generated_tokens;
+  memory_.describe(stats_);
+}
+
+// Hands the drawn token on, and ends the request when that was the last.
+void Scheduler::deliver(Sequence& sequence) {
+  if (sequence.generated == 0) sequence.first_token = Clock::now();
+  if (sequence.request.max_tokens == 0) return finish(sequence, FinishReason::kLength);
+  if (!sequence.failure.empty()) return finish(sequence, FinishReason::kError, std::move(sequence.failure));
+  ++sequence.generated;
+  const std::int32_t token = sequence.output.token;
+  sequence.tokens.push_back(token);
+  const TokenConstraint* const constraint = sequence.request.constraint.get();
+  const bool may_go_on = sequence.request.ignore_end && constraint == nullptr;
+  if (!may_go_on && ends_generation_ && ends_generation_(token)) return finish(sequence, FinishReason::kStop);
+  if (!sequence.sink->on_token(sequence.output)) return finish(sequence, FinishReason::kStop);
+  if (constraint != nullptr && constraint->finished()) return finish(sequence, FinishReason::kStop);
+  if (sequence.generated >= sequence.request.max_tokens) finish(sequence, FinishReason::kLength);
+}
+
+void Scheduler::finish(Sequence& sequence, FinishReason reason, std::string error) {
+  const auto now = Clock::now();
+  const bool produced = sequence.first_token != Clock::time_point{};
+  FinishInfo info{reason, std::move(error)};
+  info.prompt_tokens = sequence.prompt_tokens;
+  info.generated_tokens = sequence.generated;
+  info.cached_tokens = sequence.cached;
+  const bool started = sequence.has_started();
+  info.queue_seconds = seconds_between(sequence.submitted, started ? sequence.started : now);
+  info.prefill_seconds =
+      started ? seconds_between(sequence.started, produced ? sequence.first_token : now) : 0;
+  info.decode_seconds = produced ? seconds_between(sequence.first_token, now) : 0;
+  if (started) info.estimated_queue_seconds = sequence.estimated_wait;
+  memory_.close(sequence);
+  const bool running = std::erase(running_, &sequence) > 0;
+  std::erase(aside_, &sequence);
+  std::unique_ptr<Sequence> mine;
+  {
+    const std::lock_guard lock(mutex_);
+    if (running)
+      queue_.stop(&sequence);
+    else
+      queue_.remove(&sequence);
+    if (produced && reason != FinishReason::kCancelled) forecast_.note_finish(sequence, info.decode_seconds);
+    if (reason == FinishReason::kCancelled) ++stats_.cancelled;
+    if (reason == FinishReason::kError) ++stats_.failed;
+    stats_.running = static_cast<int>(running_.size());
+    memory_.describe(stats_);
+    if (sequence.request.deadline) {
+      auto [at, end] = deadlines_.equal_range(*sequence.request.deadline);
+      while (at != end) at = at->second == sequence.id ? deadlines_.erase(at) : std::next(at);
+    }
+    const auto at = all_.find(sequence.id);
+    mine = std::move(at->second);
+    all_.erase(at);
+  }
+  mine->sink->on_finish(info);
 }
 
 }  // namespace
 
 std::unique_ptr<Engine> make_scheduler(std::unique_ptr<Runner> runner, EngineOptions options, EngineInfo info,
-                                       Engine::EndToken ends_generation) {
+                                       Engine::EndToken ends_generation, std::unique_ptr<PrefixDisk> disk) {
   return std::make_unique<Scheduler>(std::move(runner), std::move(options), std::move(info),
-                                     std::move(ends_generation));
+                                     std::move(ends_generation), std::move(disk));
 }
 
 }  // namespace deepwell

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "engine/kv/prefix_disk.h"
 #include "engine/run/engine.h"
 #include "engine/run/runner.h"
 
 namespace deepwell {
 
-/// An engine over a runner: one thread steps through batches of decode rows and prompt chunks. First come,
-/// first served; a request is admitted when the cache has pages for all it may ever need, so what was
-/// admitted is never put off again.
+/// An engine over a runner: one thread steps through batches of next tokens and pieces of prompts. Whose turn
+/// it is says FairQueue. A request starts when the pool has pages for its prompt; when sequences grow beyond
+/// the pool, or another has the better claim, the one with the worst is put aside and goes on later from
+/// where it was: what was admitted is never lost.
 std::unique_ptr<Engine> make_scheduler(std::unique_ptr<Runner> runner, EngineOptions options, EngineInfo info,
-                                       Engine::EndToken ends_generation);
+                                       Engine::EndToken ends_generation, std::unique_ptr<PrefixDisk> disk);
 
 }  // namespace deepwell

@@ -45,6 +45,9 @@ struct ExchangeState {
   std::atomic<std::size_t> unsent{0};
   std::string origin;
   bool head_only = false, keep_alive = false, chunks_allowed = true;
+  std::string held_head;   ///< goes out when the answer is late; "" otherwise
+  bool committed = false;  ///< it went out
+  std::string keep_alive_bytes;
 
   void leave() {
     std::function<void()> call;
@@ -115,6 +118,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::awaitable<void> linger();
   asio::awaitable<void> wait();
 
+  bool stays_silent();
+  std::string keep_alive(bool chunked);
   void start_read();
   void close();
   void set_deadline(Clock::time_point when);
@@ -164,17 +169,41 @@ class LiveExchange final : public Exchange {
 
   void reply(Response response) override {
     if (begun_.load() || ended_.exchange(true)) return;
+    bool committed = false;
+    {
+      const std::lock_guard lock(state_->mutex);
+      committed = state_->committed;
+      state_->held_head.clear();
+    }
+    if (committed) {  // too late for a head
+      note(response.status, response.body.size());
+      return connection_->append(chunk(response.body) + "0\r\n\r\n", state_, true, true);
+    }
     const bool keep = state_->keep_alive && !connection_->stopping();
     std::string bytes = head_bytes(response, Framing::kLength, keep, cors());
     note(response.status, response.body.size());
     if (!state_->head_only && response.status != 204) bytes += response.body;
     connection_->append(std::move(bytes), state_, true, false);
   }
+  void hold(Response head) override {
+    if (begun_.load() || ended_.load() || !state_->chunks_allowed || state_->head_only) return;
+    const bool keep = state_->keep_alive && !connection_->stopping();
+    std::string bytes = head_bytes(head, Framing::kChunked, keep, cors());
+    {
+      const std::lock_guard lock(state_->mutex);
+      state_->held_head = std::move(bytes);
+    }
+    connection_->append("", state_, false, false);  // wakes it, to see when
+  }
   void begin_stream(Response head) override {
     if (ended_.load() || begun_.exchange(true)) return;
     const bool chunks = state_->chunks_allowed;
     const bool keep = chunks && state_->keep_alive && !connection_->stopping();
     note(head.status, 0);
+    if (head.content_type.starts_with("text/event-stream")) {
+      const std::lock_guard lock(state_->mutex);
+      state_->keep_alive_bytes = ": keep-alive\n\n";
+    }
     connection_->append(head_bytes(head, chunks ? Framing::kChunked : Framing::kUntilClose, keep, cors()),
                         state_, false, true);
   }
@@ -458,6 +487,20 @@ asio::awaitable<bool> Connection::flush() {
   co_return ok && !closed_;
 }
 
+bool Connection::stays_silent() {
+  const std::lock_guard lock(state_->mutex);
+  return state_->keep_alive_bytes.empty() && state_->held_head.empty();
+}
+
+// What shows that the answer is still on its way; for one that is held, first its head.
+std::string Connection::keep_alive(bool chunked) {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->held_head.empty()) return chunked ? chunk(state_->keep_alive_bytes) : state_->keep_alive_bytes;
+  state_->committed = true;
+  state_->keep_alive_bytes = "\n";
+  return std::exchange(state_->held_head, {}) + chunk(state_->keep_alive_bytes);
+}
+
 // From the handler's start to the last byte of its answer.
 asio::awaitable<bool> Connection::answer() {
   const bool chunked = state_->chunks_allowed;
@@ -474,10 +517,10 @@ asio::awaitable<bool> Connection::answer() {
     }
     if (answered_) break;
     start_read();
-    if (streaming_) {
-      const Clock::time_point due = quiet_since_ + options().keep_alive_every;
+    const Clock::time_point due = quiet_since_ + options().keep_alive_every;
+    if (const bool silent = stays_silent(); !silent) {
       if (Clock::now() >= due) {
-        output_ += chunked ? chunk(": keep-alive\n\n") : ": keep-alive\n\n";
+        output_ += keep_alive(chunked);
         continue;
       }
       wake_.expires_at(due);

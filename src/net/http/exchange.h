@@ -19,9 +19,13 @@ class Exchange {
   virtual Request& request() = 0;
 
   virtual void reply(Response response) = 0;
+  /// The answer will take its time. When reply() has not come after a while, this head goes out with an empty
+  /// line, and more of these now and then, so that neither client nor proxy takes the silence for death; what
+  /// reply() brings then is its body alone, whatever its status. For JSON, where empty lines are nothing.
+  virtual void hold(Response head) = 0;
 
   /// Sends the head at once (the body of `head` is ignored). From then on a comment goes out whenever
-  /// nothing else did for a while, so that no proxy takes the silence for death.
+  /// nothing else did for a while if the content is text/event-stream.
   virtual void begin_stream(Response head) = 0;
   virtual void send(std::string bytes) = 0;
   virtual void end() = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// GET /health: 200 while requests are taken, 503 while not; with how many run and wait.
+// GET /health: 200 while requests are taken and worked on, 503 while not; with how many run and wait.
 #include "base/version.h"
 #include "server/app/answer.h"
 
@@ -9,18 +9,24 @@ namespace {
 void health(const Call& call) {
   const Phase phase = call.service.phase();
   int running = 0, waiting = 0;
+  const double stalled_seconds = call.service.stalled_seconds();
   for (const ServedModel* model : call.service.models()) {
     const EngineStats stats = model->engine->stats();
     running += stats.running;
     waiting += stats.waiting;
   }
-  const char* status = phase == Phase::kReady ? "ok" : phase == Phase::kLoading ? "loading" : "draining";
+  const bool stalled = phase == Phase::kReady && stalled_seconds > 0;
+  const char* status = stalled                    ? "stalled"
+                       : phase == Phase::kReady   ? "ok"
+                       : phase == Phase::kLoading ? "loading"
+                                                  : "draining";
   call.reply_json(dump({{"status", status},
                         {"running", running},
                         {"waiting", waiting},
+                        {"stalled_seconds", stalled_seconds},
                         {"models", call.service.names()},
                         {"version", version()}}),
-                  phase == Phase::kReady ? 200 : 503);
+                  phase == Phase::kReady && !stalled ? 200 : 503);
 }
 
 }  // namespace

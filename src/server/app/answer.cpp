@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
 #include <random>
 
 #include "server/model/reply_constraint.h"
@@ -37,11 +39,14 @@ class Answer : public std::enable_shared_from_this<Answer> {
   // From the engine's thread.
   void text(int choice, TextPiece piece);
   void token(int choice);
+  void queue(int choice, const QueuePlace& place);
+  void progress(int choice, std::int64_t done, std::int64_t total);
   void finish(int choice, const GenerationFinish& finish);
 
  private:
   std::optional<ApiError> submit(const std::vector<std::vector<Token>>& prompts);
   void open();
+  bool may_comment(int choice) const;
   void send(std::string bytes);
   void cancel();
   void complete();
@@ -76,6 +81,10 @@ class ChoiceListener final : public GenerationListener {
   ChoiceListener(std::shared_ptr<Answer> answer, int choice) : answer_(std::move(answer)), choice_(choice) {}
   void on_text(TextPiece piece) override { answer_->text(choice_, std::move(piece)); }
   void on_token() override { answer_->token(choice_); }
+  void on_queue(const QueuePlace& place) override { answer_->queue(choice_, place); }
+  void on_progress(std::int64_t done, std::int64_t total) override {
+    answer_->progress(choice_, done, total);
+  }
   void on_finish(const GenerationFinish& finish) override { answer_->finish(choice_, finish); }
 
  private:
@@ -120,6 +129,8 @@ std::optional<ApiError> Answer::submit(const std::vector<std::vector<Token>>& pr
   for (std::size_t i = 0; i < states_.size(); ++i) {
     const std::size_t copy = i % static_cast<std::size_t>(request_.choices);
     GenerationOptions options = request_.generation;
+    options.account = call_.user;
+    options.shared_prefixes = call_.service.shares_prefixes();
     if (options.sampling.seed) *options.sampling.seed += copy;  // choices of one request should differ
     if (options.reply && copy > 0) options.reply->options.call_id_tail = random_id();
     const bool thinking = options.reply && options.reply->options.start.in == ReplyStart::In::kReasoning;
@@ -136,7 +147,8 @@ std::optional<ApiError> Answer::submit(const std::vector<std::vector<Token>>& pr
       ApiError error = to_api_error(id.error());
       if (id.error().code == ErrorCode::kOverloaded) {
         call_.service.metrics.count_refused(model_.id);
-        error.retry_after_seconds = call_.service.retry_after_seconds();
+        error.retry_after_seconds =
+            std::max(1, static_cast<int>(std::ceil(model_.engine->stats().retry_after_seconds)));
       }
       return error;
     }
@@ -161,6 +173,8 @@ void Answer::open() {
         call_.exchange->send(dialect_->opening(head_, static_cast<int>(i)));
       }
       call_.exchange->send(std::move(early_));
+    } else {
+      call_.exchange->hold({.content_type = "application/json"});
     }
     open_ = true;
     all_done = finished_ == states_.size();
@@ -198,6 +212,25 @@ void Answer::token(int choice) {
   state.last_token = now;
 }
 
+// Clients that do not look for comments skip them; only event streams have them. Of several choices the first
+// speaks for all.
+bool Answer::may_comment(int choice) const {
+  return request_.stream && !abandoned_ && choice == 0 &&
+         std::string_view(dialect_->stream_type()).starts_with("text/event-stream");
+}
+
+void Answer::queue(int choice, const QueuePlace& place) {
+  const std::lock_guard lock(mutex_);
+  if (!may_comment(choice)) return;
+  send(fmt::format(": queue position={} eta={:.0f}s\n\n", place.position, std::ceil(place.seconds)));
+}
+
+void Answer::progress(int choice, std::int64_t done, std::int64_t total) {
+  const std::lock_guard lock(mutex_);
+  if (!may_comment(choice) || done == total) return;
+  send(fmt::format(": prefill done={} total={}\n\n", done, total));
+}
+
 void Answer::text(int choice, TextPiece piece) {
   const std::lock_guard lock(mutex_);
   if (abandoned_) return;
@@ -223,7 +256,6 @@ void Answer::finish(int choice, const GenerationFinish& finish) {
     state.choice.finish = finish;
     call_.service.metrics.observe(
         {model_.id, finish, request_.generation.max_tokens, state.first_token_seconds, total_seconds});
-    call_.service.note_duration(total_seconds);
     if (request_.stream && !abandoned_) {
       if (!state.echo.empty()) {
         const TextPiece echo{{{ReplyEvent::Kind::kText, std::move(state.echo)}}, {}};
@@ -263,6 +295,11 @@ void Answer::complete() {
       failure->status = 500;
       failure->message = finish.error.empty() ? "the engine failed" : finish.error;
       failure->code = "engine_error";
+    } else if (finish.reason == FinishReason::kDeadline) {
+      failure = ApiError{};
+      failure->status = 504;
+      failure->message = "the answer was not complete before the request's deadline";
+      failure->code = "deadline_exceeded";
     } else if (finish.reason == FinishReason::kCancelled && !failure) {
       failure = ApiError{};
       failure->status = 503;
@@ -442,6 +479,7 @@ const char* finish_name(FinishReason reason) {
     case FinishReason::kLength:
       return "length";
     case FinishReason::kCancelled:
+    case FinishReason::kDeadline:
     case FinishReason::kError:
       break;
   }

@@ -27,6 +27,7 @@ class LineExchange final : public http::Exchange {
   const http::Request& request() const override { return request_; }
   http::Request& request() override { return request_; }
   void reply(http::Response response) override { settle(response.status, std::move(response.body)); }
+  void hold(http::Response /*head*/) override {}
   void begin_stream(http::Response /*head*/) override {}
   void send(std::string /*bytes*/) override {}
   void end() override { settle(500, R"({"error":{"message":"lines of a batch cannot be streamed"}})"); }

@@ -25,6 +25,8 @@ const Buckets kLatency = {0.05, 0.1, 0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5,    10
                           20,   30,  40,  50,  60,  120, 240, 480, 960, 1920, 7680};
 const Buckets kTokens = {1,    2,    5,     10,    20,    50,     100,    200,    500,    1000,
                          2000, 5000, 10000, 20000, 50000, 100000, 200000, 500000, 1000000};
+/// Where an estimate was right it is 1; within 30 %: between 0.7 and 1.3.
+const Buckets kRatio = {0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0, 1.15, 1.3, 1.5, 2.0, 3.0, 5.0, 10.0};
 const Buckets kFew = {1, 2, 5, 10, 20, 50, 100};
 
 Labels of(const std::string& model) { return {{"model_name", model}, {"engine", "0"}}; }
@@ -37,6 +39,8 @@ std::string_view reason_name(FinishReason reason) {
       return "length";
     case FinishReason::kCancelled:
       return "abort";
+    case FinishReason::kDeadline:
+      return "deadline";
     case FinishReason::kError:
       return "error";
   }
@@ -85,6 +89,22 @@ struct Metrics::Impl {
   Histograms& decode = histogram("vllm:request_decode_time_seconds", "Time writing the answer.");
   Histograms& prompt_size = histogram("vllm:request_prompt_tokens", "Prompt tokens of a request.");
   Histograms& answer_size = histogram("vllm:request_generation_tokens", "Generated tokens of an answer.");
+  Histograms& estimate =
+      histogram("deepwell:queue_estimate_ratio",
+                "Time in the queue as first estimated, over what it was (waits over 1 s).");
+  Counters& prefix_asked = counter("vllm:prefix_cache_queries_total", "Prompt tokens looked for.");
+  Counters& prefix_found = counter("vllm:prefix_cache_hits_total", "Prompt tokens found.");
+  Gauges& prefix_pages = gauge("deepwell:prefix_cache_pages", "Pages that only the prefix cache holds.");
+  Counters& disk_found =
+      counter("deepwell:prefix_disk_tokens_total", "Prompt tokens read from the disk tier.");
+  Counters& disk_written = counter("deepwell:prefix_disk_written_bytes_total",
+                                   "Bytes written to the disk tier of the prefix cache.");
+  Gauges& disk_bytes = gauge("deepwell:prefix_disk_bytes", "Size of the disk tier of the prefix cache.");
+  Counters& preemptions = counter("vllm:num_preemptions_total", "Sequences put aside for others.");
+  Counters& swapped = counter("deepwell:swapped_bytes_total", "Cache copied out of the pool.");
+  Counters& failed = counter("deepwell:requests_failed_total", "Requests that the engine could not compute.");
+  Gauges& stalled =
+      gauge("deepwell:engine_stalled_seconds", "Since the engine last came by with work to do.");
   Histograms& params_n = histogram("vllm:request_params_n", "The request's n.");
   Histograms& params_max = histogram("vllm:request_params_max_tokens", "The request's max_tokens.");
   Counters& http = counter("deepwell:http_requests_total", "HTTP requests, by route and status.");
@@ -114,6 +134,8 @@ void Metrics::observe(const Generation& generation) {
   all.success.Add(with_reason).Increment();
   all.total.Add(labels, kLatency).Observe(generation.total_seconds);
   all.queue.Add(labels, kLatency).Observe(finish.queue_seconds);
+  if (finish.estimated_queue_seconds >= 0 && finish.queue_seconds >= 1)
+    all.estimate.Add(labels, kRatio).Observe(finish.estimated_queue_seconds / finish.queue_seconds);
   all.prefill.Add(labels, kLatency).Observe(finish.prefill_seconds);
   all.decode.Add(labels, kLatency).Observe(finish.decode_seconds);
   all.inference.Add(labels, kLatency).Observe(finish.prefill_seconds + finish.decode_seconds);
@@ -159,6 +181,16 @@ void Metrics::take(const std::string& model, const EngineStats& stats) {
   };
   move_to(impl_->prompt_tokens, static_cast<double>(stats.prompt_tokens));
   move_to(impl_->generated_tokens, static_cast<double>(stats.generated_tokens));
+  move_to(impl_->prefix_asked, static_cast<double>(stats.prefix_asked_tokens));
+  move_to(impl_->prefix_found, static_cast<double>(stats.prefix_found_tokens));
+  move_to(impl_->disk_found, static_cast<double>(stats.prefix_disk_found_tokens));
+  move_to(impl_->disk_written, static_cast<double>(stats.prefix_disk_written_bytes));
+  impl_->disk_bytes.Add(labels).Set(static_cast<double>(stats.prefix_disk_bytes));
+  move_to(impl_->preemptions, static_cast<double>(stats.preemptions));
+  move_to(impl_->swapped, static_cast<double>(stats.swapped_bytes));
+  move_to(impl_->failed, static_cast<double>(stats.failed));
+  impl_->prefix_pages.Add(labels).Set(static_cast<double>(stats.pages_spare));
+  impl_->stalled.Add(labels).Set(stats.stalled_seconds);
   move_to(impl_->cancelled, static_cast<double>(stats.cancelled));
   move_to(impl_->steps, static_cast<double>(stats.steps));
   move_to(impl_->engine_busy, stats.busy_seconds);

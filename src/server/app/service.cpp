@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "server/app/batches.h"
 #include "server/app/file_store.h"
@@ -78,6 +77,14 @@ ApiResult<ServedModel*> Service::model_for_work(std::string_view name) const {
   return error;
 }
 
+double Service::stalled_seconds() const {
+  constexpr double kLongestStep = 120;
+  double longest = 0;
+  for (const ServedModel* model : models())
+    longest = std::max(longest, model->engine->stats().stalled_seconds);
+  return longest > kLongestStep ? longest : 0;
+}
+
 Service::Busy::Busy(Service& service) : service_(service) {
   const std::lock_guard lock(service_.mutex_);
   ++service_.busy_;
@@ -91,19 +98,6 @@ Service::Busy::~Busy() {
 int Service::busy() const {
   const std::lock_guard lock(mutex_);
   return busy_;
-}
-
-void Service::note_duration(double seconds) {
-  const std::lock_guard lock(mutex_);
-  usual_seconds_ += 0.1 * (seconds - usual_seconds_);
-}
-
-int Service::retry_after_seconds() const {
-  // Room comes when one running request ends: a share of the usual time, the more run together the sooner.
-  int running = 0;
-  for (ServedModel* model : models()) running += model->engine->stats().running;
-  const std::lock_guard lock(mutex_);
-  return static_cast<int>(std::clamp(std::ceil(usual_seconds_ / std::max(1, running)), 1.0, 600.0));
 }
 
 }  // namespace deepwell

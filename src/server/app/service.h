@@ -52,9 +52,12 @@ class Service {
   };
   int busy() const;
 
-  /// A guess, for Retry-After, of when a full queue has room again.
-  int retry_after_seconds() const;
-  void note_duration(double seconds);
+  /// For how long an engine has not come by although it has work, when that is longer than any step; else 0.
+  double stalled_seconds() const;
+
+  /// Whether cached prefixes are shared between API keys. Set before the first request.
+  void share_prefixes(bool shared) { shared_prefixes_ = shared; }
+  bool shares_prefixes() const { return shared_prefixes_; }
 
   Metrics metrics;
   ResponseStore responses;
@@ -67,7 +70,7 @@ class Service {
   mutable std::mutex mutex_;
   std::condition_variable idle_;
   int busy_ = 0;
-  double usual_seconds_ = 1;
+  bool shared_prefixes_ = false;
   std::atomic<Phase> phase_{Phase::kLoading};
   std::vector<std::shared_ptr<ServedModel>> models_;
   std::map<std::string, ServedModel*, std::less<>> by_name_;

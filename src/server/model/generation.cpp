@@ -42,6 +42,7 @@ class TextSink final : public TokenSink {
   }
 
   void on_progress(std::int64_t done, std::int64_t total) override { listener_->on_progress(done, total); }
+  void on_queue(const QueuePlace& place) override { listener_->on_queue(place); }
 
   void on_finish(const FinishInfo& info) override {
     if (!stopped_) {
@@ -65,6 +66,7 @@ class TextSink final : public TokenSink {
     finish.queue_seconds = info.queue_seconds;
     finish.prefill_seconds = info.prefill_seconds;
     finish.decode_seconds = info.decode_seconds;
+    finish.estimated_queue_seconds = info.estimated_queue_seconds;
     listener_->on_finish(finish);
   }
 
@@ -174,6 +176,10 @@ Result<std::uint64_t> start_generation(ServedModel& model, std::vector<Token> pr
   request.max_tokens = options.max_tokens;
   request.ignore_end = options.ignore_end;
   request.constraint = options.constraint;
+  request.account = options.account;
+  if (!options.shared_prefixes) request.prefix_space = options.account;
+  request.priority = options.priority;
+  request.deadline = options.deadline;
   return model.engine->submit(
       std::move(request),
       std::make_shared<TextSink>(*model.tokenizer, std::move(options), std::move(listener)));

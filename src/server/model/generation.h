@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -28,6 +29,10 @@ struct GenerationOptions {
   bool ignore_end = false;                        ///< go on after end tokens
   std::shared_ptr<TokenConstraint> constraint{};  ///< of this generation alone
   std::optional<ReplyFormat> reply{};  ///< a chat's: thinking and calls of tools are told from text
+  std::string account{};               ///< whose it is, for fair shares; also keeps cached prefixes apart
+  bool shared_prefixes = false;        ///< but those of all accounts are one
+  int priority = 0;                    ///< lower first
+  std::optional<std::chrono::steady_clock::time_point> deadline{};
 };
 
 /// More of a reply, and the tokens whose text is out with it (only when logprobs were asked for).
@@ -42,6 +47,7 @@ struct GenerationFinish {
   std::string error;  ///< for kError
   std::int64_t prompt_tokens = 0, generated_tokens = 0, cached_tokens = 0;
   double queue_seconds = 0, prefill_seconds = 0, decode_seconds = 0;
+  double estimated_queue_seconds = -1;  ///< -1: nobody was told
 };
 
 /// Where a generation's text goes. All calls come from the engine's thread, one at a time; be quick.
@@ -50,6 +56,7 @@ class GenerationListener {
   virtual ~GenerationListener() = default;
   virtual void on_text(TextPiece piece) = 0;
   virtual void on_progress(std::int64_t /*prompt_done*/, std::int64_t /*prompt_total*/) {}
+  virtual void on_queue(const QueuePlace& /*place*/) {}
   /// A token was made, whether or not its text is out yet (for timing).
   virtual void on_token() {}
   /// The last call, exactly once; text held back came before it.

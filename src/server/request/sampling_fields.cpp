@@ -107,6 +107,15 @@ void read_common_fields(JsonReader& reader, Request& request) {
     sampling.seed = static_cast<std::uint64_t>(*seed);
   }
 
+  // One may put oneself behind others, not before them.
+  if (const auto priority = reader.integer("priority", 0, 100))
+    request.generation.priority = static_cast<int>(*priority);
+  if (const auto seconds = reader.number("deadline_seconds", 0, 1e6, /*open_min=*/true)) {
+    request.generation.deadline =
+        std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                                               std::chrono::duration<double>(*seconds));
+  }
+
   for (const char* name : {"user", "metadata", "service_tier", "safety_identifier", "prompt_cache_key"}) {
     reader.harmless(name);  // they describe the caller, not the answer
   }

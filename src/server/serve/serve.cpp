@@ -57,6 +57,9 @@ Status load_models(const ServeSettings& settings, Service& service) {
     options.id = id_for(name, path);
     options.engine = settings.engine;
     DW_TRY(options.chat_template, chat_template_of(settings.chat_template));
+    options.engine.log = [](const std::string& line) {
+      std::fprintf(stderr, "deepwell: %s\n", line.c_str());
+    };
     if (service.find(options.id) != nullptr) {
       return Error{ErrorCode::kInvalid,
                    fmt::format("two models are called '{}'; rename one file", options.id)};
@@ -137,6 +140,7 @@ int serve(const ServeSettings& settings) {
   if (!settings.data_dir.empty()) {
     if (const Status kept = service.keep_in(settings.data_dir); !kept) return fail(kept.error().message);
   }
+  service.share_prefixes(settings.prefix_public);
   Result<std::unique_ptr<App>> app = App::start(std::move(options), service);
   if (!app) return fail(app.error().message);
   const auto wake = [thread_events] { eventfd_write(thread_events, 1); };
@@ -152,10 +156,18 @@ int serve(const ServeSettings& settings) {
     announce(settings, service, (*app)->port());
   });
 
-  bool draining = false;
+  bool draining = false, stalled = false;
   while (true) {
     pollfd events[] = {{signal_events, POLLIN, 0}, {thread_events, POLLIN, 0}};
-    if (poll(events, 2, -1) < 0) continue;
+    const int ready = poll(events, 2, 5000);
+    if (const double seconds = service.stalled_seconds();
+        (seconds > 0) != std::exchange(stalled, seconds > 0)) {
+      std::fprintf(stderr,
+                   seconds > 0 ? "deepwell: the engine has not moved for %.0f s; /health says so\n"
+                               : "deepwell: the engine moves again\n",
+                   seconds);
+    }
+    if (ready <= 0) continue;
     if (events[1].revents != 0) break;  // loading failed, or draining is done
     signalfd_siginfo info{};
     if (read(signal_events, &info, sizeof info) != static_cast<ssize_t>(sizeof info)) continue;

@@ -47,6 +47,24 @@ Status set_cache_type(ServeSettings& s, const Values& values) {
   return Done{};
 }
 
+/// "500M", "8G", "1.5T" or plain bytes; decimal units, as everywhere here.
+Status set_bytes(std::int64_t& field, const Values& values) {
+  const std::string& text = values.back();
+  char* end = nullptr;
+  double number = std::strtod(text.c_str(), &end);
+  const std::string unit = end;
+  if (unit == "K" || unit == "k") number *= 1e3;
+  if (unit == "M") number *= 1e6;
+  if (unit == "G") number *= 1e9;
+  if (unit == "T") number *= 1e12;
+  const bool known = unit.empty() || unit == "K" || unit == "k" || unit == "M" || unit == "G" || unit == "T";
+  if (end == text.c_str() || !known || !(number >= 1e6 && number <= 1e15)) {
+    return Error{ErrorCode::kInvalid, fmt::format("'{}' must be a size from 1M to 1000T, such as 8G", text)};
+  }
+  field = static_cast<std::int64_t>(number);
+  return Done{};
+}
+
 Status set_drain(ServeSettings& s, const Values& values) {
   char* end = nullptr;
   const std::string& text = values.back();
@@ -80,9 +98,25 @@ const SettingSpec kSettings[] = {
      [](ServeSettings& s, const Values& v) { return set_whole(s.engine.context, v, 0, INT64_C(1) << 40); }},
     {"threads", Kind::kOne, "N", "Threads that compute (one a core)",
      [](ServeSettings& s, const Values& v) { return set_whole(s.engine.threads, v, 0, 4096); }},
-    {"queue", Kind::kOne, "N", "Requests that may wait; beyond it 429 (256)",
+    {"queue", Kind::kOne, "N", "Requests that may wait; beyond it 429 (1024)",
      [](ServeSettings& s, const Values& v) { return set_whole(s.engine.queue, v, 0, kInt); }},
     {"cache-type", Kind::kOne, "TYPE", "How the KV cache is kept: f16, bf16 or f32 (f16)", set_cache_type},
+    {"prefix-dir", Kind::kOne, "FOLDER", "Where cached prefixes outlive the server (nowhere)",
+     [](ServeSettings& s, const Values& v) -> Status {
+       s.engine.prefix_dir = v.back();
+       return Done{};
+     }},
+    {"prefix-disk", Kind::kOne, "SIZE", "How much they take there at most, such as 500M or 8G (8G)",
+     [](ServeSettings& s, const Values& v) { return set_bytes(s.engine.prefix_disk_bytes, v); }},
+    {"prefix-public", Kind::kSwitch, "", "API keys share cached prefixes; else each key finds only its own",
+     [](ServeSettings& s, const Values& v) { return set_switch(s.prefix_public, v); }},
+    {"no-prefix-cache", Kind::kSwitch, "", "Compute every prompt anew",
+     [](ServeSettings& s, const Values& v) {
+       bool off = false;
+       const Status set = set_switch(off, v);
+       s.engine.prefix_cache = !off;
+       return set;
+     }},
     {"alias", Kind::kMany, "NAME[=MODEL]", "Another name for the first model, or for the one named",
      [](ServeSettings& s, const Values& v) -> Status {
        s.aliases = v;

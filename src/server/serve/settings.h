@@ -26,7 +26,8 @@ struct ServeSettings {
   std::string data_dir;  ///< "": files and batches are refused
   std::vector<std::string> cors_origins;
   std::vector<std::string> host_names;
-  bool insecure = false;  ///< may listen beyond this machine without keys
+  bool prefix_public = false;  ///< API keys share cached prefixes
+  bool insecure = false;       ///< may listen beyond this machine without keys
   bool log_json = false;
   double drain_seconds = 30;
 };

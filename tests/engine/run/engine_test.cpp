@@ -20,6 +20,17 @@ std::shared_ptr<NotingSink> submit(Engine& engine, EngineRequest request, std::u
   return sink;
 }
 
+// One that takes its time with every token, so that a test sees the engine at work however fast it is.
+std::shared_ptr<NotingSink> submit_slow(Engine& engine, EngineRequest request) {
+  auto sink = std::make_shared<NotingSink>();
+  sink->go_on = [](std::size_t) {
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+    return true;
+  };
+  EXPECT_TRUE(engine.submit(std::move(request), sink).ok());
+  return sink;
+}
+
 Tokens answer(Engine& engine, EngineRequest request) {
   const auto sink = submit(engine, std::move(request));
   sink->wait();
@@ -117,7 +128,8 @@ TEST(Engine, NeverRunsMoreThanItShouldAtOnce) {
   const auto engine = tiny_engine(options);
   int most = 0;
   std::vector<std::shared_ptr<NotingSink>> sinks;
-  for (std::uint64_t i = 0; i < 12; ++i) sinks.push_back(submit(*engine, request_of(some_prompt(20, i), 60)));
+  for (std::uint64_t i = 0; i < 12; ++i)
+    sinks.push_back(submit_slow(*engine, request_of(some_prompt(20, i), 60)));
   while (sinks.back()->finishes() == 0) most = std::max(most, engine->stats().running);
   EXPECT_LE(most, 3);
   EXPECT_GE(most, 2);
@@ -357,7 +369,7 @@ TEST(Engine, DestroyingItFinishesEveryRequestOnce) {
     auto engine = tiny_engine(options);
     std::vector<std::shared_ptr<NotingSink>> sinks;
     for (std::uint64_t i = 0; i < 9; ++i)
-      sinks.push_back(submit(*engine, request_of(some_prompt(30, i), 400)));
+      sinks.push_back(submit_slow(*engine, request_of(some_prompt(30, i), 400)));
     if (round > 0) sinks[0]->wait_for_tokens(static_cast<std::size_t>(round));
     engine.reset();
     for (const auto& sink : sinks) {

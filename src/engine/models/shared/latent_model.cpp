@@ -76,6 +76,7 @@ CacheLayout layout_of(const Sizes& s, CacheType type) {
   layout.layers.assign(static_cast<std::size_t>(s.layers), streams);
   layout.type = type;
   layout.page_tokens = kPageTokens;
+  layout.drawn_apart = s.index_top == 0;  // see forward(): prompts are expanded, drawn tokens absorbed
   return layout;
 }
 

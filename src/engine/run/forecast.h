@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/run/fair_queue.h"
+
+namespace deepwell {
+
+/// When those who wait will start: the queue played on at the speed measured so far.
+class Forecast {
+ public:
+  /// A step took so long: what it read of prompts, and how many sequences drew a token.
+  void note_step(std::int64_t prompt_tokens, std::int64_t drawn, double seconds);
+  void note_start(const Sequence& sequence, double waited_seconds);  ///< for the first time
+  void note_finish(const Sequence& sequence, double decode_seconds);
+
+  /// Plays `queue` on over `places` places, some held by `running`.
+  void look_ahead(const FairQueue& queue, std::span<Sequence* const> running, int places,
+                  Clock::time_point now);
+  /// Of every request that waited at the last look, in the order in which they start.
+  struct Start {
+    Sequence* sequence;
+    double raw_seconds, seconds;  // from the look; raw: before the correction
+  };
+  const std::vector<Start>& starts() const { return starts_; }
+  /// From now until so many of those who wait have started.
+  double seconds_until(std::int64_t starts, Clock::time_point now) const;
+
+  /// Prompt tokens that take as long as the next tokens of all do: what a step may read beside them, so that
+  /// nobody's tokens come at less than half their speed. 0: not known yet.
+  std::int64_t prompt_tokens_beside_decode() const;
+
+ private:
+  double service_seconds(const Sequence& sequence) const;
+
+  // Moving averages.
+  double decode_step_seconds_ = 0;        // of steps that read nothing
+  double prompt_token_seconds_ = 0;       // of a step, for each prompt token it reads
+  double step_seconds_ = 0;               // of any step with something drawn
+  double seconds_per_token_ = 0;          // of an answer, whatever ran beside it
+  double reading_seconds_per_token_ = 0;  // of a prompt, from its start to the first token
+  double usual_answer_ = 0;               // tokens
+  double correction_ = 1;                 // how estimates turned out
+
+  std::vector<Start> starts_;
+  Clock::time_point looked_{};
+};
+
+}  // namespace deepwell
