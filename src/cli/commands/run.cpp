@@ -217,6 +217,11 @@ Command command_commands_run() {
         ->check(CLI::Range(0, 1 << 30));
     sub->add_option("-t,--threads", flags->engine.threads, "Threads; 0: one per core")
         ->check(CLI::Range(0, 1024));
+    sub->add_option(
+           "--draft-tokens", flags->engine.draft_tokens,
+           "Tokens guessed from the text so far and verified in one pass; changes speed alone; 0: none")
+        ->check(CLI::Range(0, 64))
+        ->capture_default_str();
     sub->add_flag("-v,--verbose", flags->verbose, "Say how fast it went");
     sub->footer(
         "Examples:\n"

@@ -26,9 +26,10 @@ struct EngineOptions {
   int queue = 1024;              ///< requests that may wait; beyond it submit says kOverloaded
   int prefill_chunk = 512;       ///< prompt tokens computed in one step at most
   CacheType cache_type = CacheType::kF16;
-  bool exact = false;                                ///< activations stay F32 (slow; for checking)
-  bool prefix_cache = true;                          ///< pages of earlier prompts and answers are used again
-  std::string prefix_dir;                            ///< where prefixes outlive the process; "": nowhere
+  int draft_tokens = 8;      ///< guessed from the text so far and verified in one pass, at most; 0: none
+  bool exact = false;        ///< activations stay F32 (slow; for checking)
+  bool prefix_cache = true;  ///< pages of earlier prompts and answers are used again
+  std::string prefix_dir;    ///< where prefixes outlive the process; "": nowhere
   std::int64_t prefix_disk_bytes = 8'000'000'000;    ///< they take at most so much there
   std::function<void(const std::string& line)> log;  ///< what an operator should know; from any thread
   std::string swap_dir;  ///< where sequences wait when memory is short; "": the system's folder for that
@@ -50,6 +51,7 @@ struct EngineStats {
   std::int64_t prefix_disk_bytes = 0, prefix_disk_found_tokens = 0, prefix_disk_written_bytes = 0;
   std::int64_t preemptions = 0, swapped_bytes = 0;
   std::int64_t steps = 0;
+  std::int64_t draft_tokens = 0, draft_tokens_right = 0;  ///< guessed; of them, drawn
   double busy_seconds = 0;
   double stalled_seconds = 0;      ///< since the step loop last came by although there is work; 0 while idle
   double retry_after_seconds = 0;  ///< what the last request refused for a full queue should wait

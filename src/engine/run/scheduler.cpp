@@ -78,6 +78,9 @@ class Scheduler final : public Engine {
   bool grow(Sequence& sequence, std::int64_t tokens);
   void compute();
   void deliver(Sequence& sequence);
+  /// Hands one token on; a reason when it was the last.
+  std::optional<FinishReason> deliver(Sequence& sequence, const TokenOutput& output);
+  void guess(Sequence& sequence, std::int64_t rows);
   void finish(Sequence& sequence, FinishReason reason, std::string error = {});
   void publish(std::int64_t prompt_tokens, std::int64_t generated_tokens, double seconds);
 
@@ -104,6 +107,7 @@ class Scheduler final : public Engine {
   std::vector<Sequence*> aside_;    // started, and now waiting again
   CacheMemory memory_;
   Step step_;
+  StepCost step_cost_;
   Clock::time_point looked_{};
   std::thread thread_;
 };
@@ -377,6 +381,9 @@ void Scheduler::compose() {
     budget -= count;
     parts.emplace_back(sequence, count);
   }
+  // Beside prompts every row has its price; without, guesses ride where the weights are read anyway.
+  const bool only_draws = readers.empty();
+  std::int64_t rows = static_cast<std::int64_t>(parts.size());
   // Who started first takes pages first: so some of them always get to their end.
   std::stable_sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) {
     return std::pair(a.first->request.priority, a.first->started) <
@@ -384,8 +391,23 @@ void Scheduler::compose() {
   });
   for (const auto& [sequence, count] : parts) {
     if (std::find(running_.begin(), running_.end(), sequence) == running_.end()) continue;  // made room
-    if (grow(*sequence, sequence->done + count)) step_.add(*sequence, count);
+    sequence->guess.clear();
+    if (!grow(*sequence, sequence->done + count)) continue;
+    if (only_draws) guess(*sequence, rows);
+    rows += static_cast<std::int64_t>(sequence->guess.size());
+    step_.add(*sequence, count);
   }
+}
+
+// Guesses take only room that nobody else has to give up, and never what they cannot be taken back from.
+void Scheduler::guess(Sequence& sequence, std::int64_t rows) {
+  if (options_.draft_tokens <= 0 || memory_.pool().rolling_bytes() > 0) return;
+  const std::int64_t still = sequence.request.max_tokens - sequence.generated - 1;
+  const auto most = static_cast<int>(std::min<std::int64_t>(options_.draft_tokens, still));
+  sequence.guess_next(most <= 0 ? 0 : sequence.budget.worth(step_cost_.of_one_more(rows), most));
+  if (sequence.guess.empty()) return;
+  const std::int64_t tokens = sequence.done + 1 + static_cast<std::int64_t>(sequence.guess.size());
+  if (!memory_.grow(sequence, tokens)) sequence.guess.clear();
 }
 
 // Pages for one that runs: from those put aside, then from those that started later.
@@ -416,6 +438,7 @@ void Scheduler::compute() {
   }
   {
     const std::lock_guard lock(mutex_);
+    if (step_.prompt_tokens() == 0) step_cost_.observe(step_.rows(), seconds);
     forecast_.note_step(step_.prompt_tokens(), static_cast<std::int64_t>(step_.drawn().size()), seconds);
     for (const Step::Part& part : step_.parts()) queue_.serve(part.sequence->request.account, part.count);
   }
@@ -425,8 +448,20 @@ void Scheduler::compute() {
       part.sequence->sink->on_progress(std::min(part.sequence->done, part.sequence->prompt_tokens),
                                        part.sequence->prompt_tokens);
   }
-  std::int64_t generated = 0;
-  for (Sequence* sequence : step_.drawn()) generated += sequence->request.max_tokens > 0 ? 1 : 0;
+  std::int64_t generated = 0, guessed = 0, right = 0;
+  for (Sequence* sequence : step_.drawn()) {
+    const auto drawn = static_cast<int>(sequence->outputs.size());
+    generated += sequence->request.max_tokens > 0 ? drawn : 0;
+    if (sequence->guess.empty()) continue;
+    sequence->budget.observe(static_cast<int>(sequence->guess.size()), drawn - 1);
+    guessed += static_cast<std::int64_t>(sequence->guess.size());
+    right += drawn - 1;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    stats_.draft_tokens += guessed;
+    stats_.draft_tokens_right += right;
+  }
   publish(step_.prompt_tokens(), generated, seconds);
   for (Sequence* sequence : step_.drawn()) deliver(*sequence);
 }
@@ -440,20 +475,25 @@ void Scheduler::publish(std::int64_t prompt_tokens, std::int64_t generated_token
   memory_.describe(stats_);
 }
 
-// Hands the drawn token on, and ends the request when that was the last.
+// Hands the drawn tokens on, and ends the request when one was the last.
 void Scheduler::deliver(Sequence& sequence) {
   if (sequence.generated == 0) sequence.first_token = Clock::now();
   if (sequence.request.max_tokens == 0) return finish(sequence, FinishReason::kLength);
-  if (!sequence.failure.empty()) return finish(sequence, FinishReason::kError, std::move(sequence.failure));
+  for (const TokenOutput& output : sequence.outputs)
+    if (const auto reason = deliver(sequence, output)) return finish(sequence, *reason);
+  if (!sequence.failure.empty()) finish(sequence, FinishReason::kError, std::move(sequence.failure));
+}
+
+std::optional<FinishReason> Scheduler::deliver(Sequence& sequence, const TokenOutput& output) {
   ++sequence.generated;
-  const std::int32_t token = sequence.output.token;
-  sequence.tokens.push_back(token);
   const TokenConstraint* const constraint = sequence.request.constraint.get();
   const bool may_go_on = sequence.request.ignore_end && constraint == nullptr;
-  if (!may_go_on && ends_generation_ && ends_generation_(token)) return finish(sequence, FinishReason::kStop);
-  if (!sequence.sink->on_token(sequence.output)) return finish(sequence, FinishReason::kStop);
-  if (constraint != nullptr && constraint->finished()) return finish(sequence, FinishReason::kStop);
-  if (sequence.generated >= sequence.request.max_tokens) finish(sequence, FinishReason::kLength);
+  if (!may_go_on && ends_generation_ && ends_generation_(output.token)) return FinishReason::kStop;
+  if (!sequence.sink->on_token(output)) return FinishReason::kStop;
+  if (constraint != nullptr && constraint->finished() && &output == &sequence.outputs.back())
+    return FinishReason::kStop;
+  if (sequence.generated >= sequence.request.max_tokens) return FinishReason::kLength;
+  return std::nullopt;
 }
 
 void Scheduler::finish(Sequence& sequence, FinishReason reason, std::string error) {

@@ -6,7 +6,9 @@
 #include <optional>
 
 #include "engine/kv/prefix_tree.h"
+#include "engine/run/draft_budget.h"
 #include "engine/run/engine.h"
+#include "engine/run/repeat_drafter.h"
 #include "engine/run/swap_space.h"
 
 namespace deepwell {
@@ -29,8 +31,8 @@ struct Sequence {
   EngineRequest request;  // its prompt is in `tokens`
   std::shared_ptr<TokenSink> sink;
   Sampler sampler;
-  TokenOutput output{};
-  std::string failure;  // of its constraint
+  std::vector<TokenOutput> outputs;  // drawn in the last step: one, and more where guesses came true
+  std::string failure;               // of its constraint
 
   std::vector<std::int32_t> tokens;  // prompt and what was drawn
   std::int64_t prompt_tokens = 0;
@@ -38,6 +40,10 @@ struct Sequence {
   std::int64_t generated = 0;
   std::int64_t cached = 0;  // of the prompt, found instead of computed
   bool asked = false;       // whether the prefix cache knows any of it
+
+  RepeatDrafter drafter;  // knows the first drafter.size() of `tokens`
+  DraftBudget budget;
+  std::vector<std::int32_t> guess;  // verified in the next step, behind the last token
 
   std::optional<SequenceCache> cache;  // from its start until it ends or is swapped out
   SwappedCache swapped;
@@ -55,6 +61,13 @@ struct Sequence {
   std::int64_t left() const { return static_cast<std::int64_t>(tokens.size()) - done; }
   /// Those that one step may compute together: of the prompt, or drawn.
   std::int64_t left_alike() const { return reading() ? prompt_tokens - done : left(); }
+  /// Guesses up to `most` tokens; of none, nothing.
+  void guess_next(int most) {
+    guess.clear();
+    if (most <= 0) return;
+    while (drafter.size() < tokens.size()) drafter.append(tokens[drafter.size()]);
+    drafter.guess(most, guess);
+  }
   /// Tokens that are still to be drawn, most likely.
   std::int64_t expected_tokens(double usual_answer) const {
     const double answer = std::min(usual_answer, static_cast<double>(request.max_tokens));

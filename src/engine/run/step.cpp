@@ -9,6 +9,7 @@ namespace deepwell {
 void Step::clear() {
   parts_.clear();
   drawn_.clear();
+  first_rows_.clear();
   prompt_tokens_ = 0;
   tokens_.clear();
   positions_.clear();
@@ -22,13 +23,20 @@ void Step::add(Sequence& sequence, std::int64_t count) {
     tokens_.push_back(sequence.tokens[static_cast<std::size_t>(i)]);
     positions_.push_back(static_cast<std::int32_t>(i));
   }
+  std::int64_t rows = count;
   if (count == sequence.left()) {
-    output_rows_.push_back(static_cast<std::int32_t>(first + count - 1));
     drawn_.push_back(&sequence);
+    first_rows_.push_back(output_rows_.size());
+    for (const std::int32_t token : sequence.guess) {
+      tokens_.push_back(token);
+      positions_.push_back(static_cast<std::int32_t>(sequence.done + rows++));
+    }
+    for (std::int64_t row = first + count - 1; row < first + rows; ++row)
+      output_rows_.push_back(static_cast<std::int32_t>(row));
   }
   const std::int64_t of_prompt = std::clamp<std::int64_t>(sequence.prompt_tokens - sequence.done, 0, count);
   prompt_tokens_ += of_prompt;
-  batch_.push_back({first, count, &*sequence.cache, sequence.reading()});
+  batch_.push_back({first, rows, &*sequence.cache, sequence.reading()});
   parts_.push_back({&sequence, count, of_prompt});
 }
 
@@ -37,23 +45,36 @@ Status Step::run() {
     const auto vocabulary = static_cast<std::size_t>(runner_.model().shape().vocabulary);
     logits_.resize(output_rows_.size() * vocabulary);
     DW_RETURN_IF_ERROR(runner_.forward({tokens_, positions_, batch_, output_rows_}, logits_.data()));
+    for (const Part& part : parts_) part.sequence->done += part.count;
     runner_.threads().run(static_cast<std::int64_t>(drawn_.size()), [&](std::int64_t i, int) {
-      const std::span<float> row(logits_.data() + static_cast<std::size_t>(i) * vocabulary, vocabulary);
-      Sequence& sequence = *drawn_[static_cast<std::size_t>(i)];
-      if (sequence.request.constraint == nullptr) {
-        sequence.output = sequence.sampler.sample(row);
-      } else if (Result<TokenOutput> drawn = sequence.sampler.sample(row, *sequence.request.constraint);
-                 drawn) {
-        sequence.output = std::move(*drawn);
-      } else {
-        sequence.failure = "the answer cannot keep to its format: " + drawn.error().message;
-      }
+      draw(*drawn_[static_cast<std::size_t>(i)], first_rows_[static_cast<std::size_t>(i)]);
     });
   } catch (const std::bad_alloc&) {
     return Error{ErrorCode::kIo, "the machine has no memory left for this step"};
   }
-  for (const Part& part : parts_) part.sequence->done += part.count;
   return Done{};
+}
+
+void Step::draw(Sequence& sequence, std::size_t row) {
+  const auto vocabulary = static_cast<std::size_t>(runner_.model().shape().vocabulary);
+  TokenConstraint* const constraint = sequence.request.constraint.get();
+  sequence.outputs.clear();
+  for (std::size_t guessed = 0;; ++guessed, ++row) {
+    const std::span<float> logits(logits_.data() + row * vocabulary, vocabulary);
+    if (constraint == nullptr) {
+      sequence.outputs.push_back(sequence.sampler.sample(logits));
+    } else if (Result<TokenOutput> drawn = sequence.sampler.sample(logits, *constraint); drawn) {
+      sequence.outputs.push_back(std::move(*drawn));
+    } else {
+      sequence.failure = "the answer cannot keep to its format: " + drawn.error().message;
+      return;
+    }
+    sequence.tokens.push_back(sequence.outputs.back().token);
+    if (guessed == sequence.guess.size() || sequence.outputs.back().token != sequence.guess[guessed] ||
+        (constraint != nullptr && constraint->finished()))
+      return;
+    ++sequence.done;
+  }
 }
 
 }  // namespace deepwell

@@ -9,17 +9,20 @@
 namespace deepwell {
 
 /// One forward pass over next tokens and pieces of prompts of many sequences, and the draw of a token for
-/// each that has been read to its end. Keeps its memory from step to step.
+/// each that has been read to its end. Guesses behind its last token are computed in the same pass; while the
+/// token drawn is the one guessed, the next is drawn too: the same tokens as without guesses, in fewer
+/// passes. Keeps its memory from step to step.
 class Step {
  public:
   explicit Step(Runner& runner) : runner_(runner) {}
 
   void clear();
-  /// The next `count` tokens of a sequence whose cache has room for them.
+  /// The next `count` tokens of a sequence, and its guess, for all of which its cache has room.
   void add(Sequence& sequence, std::int64_t count);
   bool empty() const { return parts_.empty(); }
-  /// Computes. Afterwards every sequence is `count` further, and Sequence::output is the draw of those in
-  /// drawn(). An error leaves the caches of all in disorder.
+  /// Computes. Afterwards every sequence is `count` tokens further, and as many more as guesses came true;
+  /// Sequence::outputs has the draws of those in drawn(), which are in Sequence::tokens too. An error leaves
+  /// the caches of all in disorder.
   Status run();
 
   struct Part {
@@ -29,11 +32,15 @@ class Step {
   const std::vector<Part>& parts() const { return parts_; }
   const std::vector<Sequence*>& drawn() const { return drawn_; }
   std::int64_t prompt_tokens() const { return prompt_tokens_; }
+  std::int64_t rows() const { return static_cast<std::int64_t>(tokens_.size()); }
 
  private:
+  void draw(Sequence& sequence, std::size_t first_row);
+
   Runner& runner_;
   std::vector<Part> parts_;
   std::vector<Sequence*> drawn_;
+  std::vector<std::size_t> first_rows_;  // of the logits, by drawn_
   std::int64_t prompt_tokens_ = 0;
   std::vector<std::int32_t> tokens_, positions_, output_rows_;
   std::vector<BatchSequence> batch_;

@@ -100,6 +100,9 @@ struct Metrics::Impl {
   Counters& disk_written = counter("deepwell:prefix_disk_written_bytes_total",
                                    "Bytes written to the disk tier of the prefix cache.");
   Gauges& disk_bytes = gauge("deepwell:prefix_disk_bytes", "Size of the disk tier of the prefix cache.");
+  Counters& drafted = counter("vllm:spec_decode_num_draft_tokens_total", "Tokens guessed and verified.");
+  Counters& accepted =
+      counter("vllm:spec_decode_num_accepted_tokens_total", "Guessed tokens that came true.");
   Counters& preemptions = counter("vllm:num_preemptions_total", "Sequences put aside for others.");
   Counters& swapped = counter("deepwell:swapped_bytes_total", "Cache copied out of the pool.");
   Counters& failed = counter("deepwell:requests_failed_total", "Requests that the engine could not compute.");
@@ -183,6 +186,8 @@ void Metrics::take(const std::string& model, const EngineStats& stats) {
   move_to(impl_->generated_tokens, static_cast<double>(stats.generated_tokens));
   move_to(impl_->prefix_asked, static_cast<double>(stats.prefix_asked_tokens));
   move_to(impl_->prefix_found, static_cast<double>(stats.prefix_found_tokens));
+  move_to(impl_->drafted, static_cast<double>(stats.draft_tokens));
+  move_to(impl_->accepted, static_cast<double>(stats.draft_tokens_right));
   move_to(impl_->disk_found, static_cast<double>(stats.prefix_disk_found_tokens));
   move_to(impl_->disk_written, static_cast<double>(stats.prefix_disk_written_bytes));
   impl_->disk_bytes.Add(labels).Set(static_cast<double>(stats.prefix_disk_bytes));

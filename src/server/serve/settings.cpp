@@ -101,6 +101,9 @@ const SettingSpec kSettings[] = {
     {"queue", Kind::kOne, "N", "Requests that may wait; beyond it 429 (1024)",
      [](ServeSettings& s, const Values& v) { return set_whole(s.engine.queue, v, 0, kInt); }},
     {"cache-type", Kind::kOne, "TYPE", "How the KV cache is kept: f16, bf16 or f32 (f16)", set_cache_type},
+    {"draft-tokens", Kind::kOne, "N",
+     "Tokens guessed from the text so far and verified in one pass (8); 0: none",
+     [](ServeSettings& s, const Values& v) { return set_whole(s.engine.draft_tokens, v, 0, 64); }},
     {"prefix-dir", Kind::kOne, "FOLDER", "Where cached prefixes outlive the server (nowhere)",
      [](ServeSettings& s, const Values& v) -> Status {
        s.engine.prefix_dir = v.back();

@@ -78,7 +78,9 @@ TEST(Engine, LoadingEndsAtTheWhole) {
 }
 
 TEST(Engine, AnswersOneRequest) {
-  const auto engine = tiny_engine();
+  EngineOptions options;
+  options.draft_tokens = 0;  // a step a token
+  const auto engine = tiny_engine(options);
   const auto sink = submit(*engine, request_of(some_prompt(10, 1), 20));
   const FinishInfo info = sink->wait();
   EXPECT_EQ(info.reason, FinishReason::kLength);
@@ -120,6 +122,47 @@ TEST(Engine, ManyAtOnceAreEachWhatTheyAreAlone) {
     }
     expect_nothing_left(*engine);
   }
+}
+
+TEST(Engine, GuessesSaveStepsAndChangeNoToken) {
+  EngineOptions plain;
+  plain.draft_tokens = 0;
+  const auto without = tiny_engine(plain);
+  const auto with = tiny_engine();
+  std::vector<std::shared_ptr<NotingSink>> sinks[2];
+  for (std::uint64_t i = 0; i < 12; ++i) {
+    Tokens prompt = some_prompt(6 + i * 5, i);
+    for (int again = 0; again < 3; ++again) prompt.insert(prompt.end(), prompt.begin(), prompt.begin() + 6);
+    EngineRequest request = request_of(prompt, 60, i % 3 == 0 ? std::optional(i) : std::nullopt);
+    request.sampling.logprobs = 2;
+    sinks[0].push_back(submit(*without, request));
+    sinks[1].push_back(submit(*with, request));
+  }
+  for (std::size_t i = 0; i < sinks[0].size(); ++i) {
+    EXPECT_EQ(sinks[0][i]->wait().generated_tokens, 60);
+    EXPECT_EQ(sinks[1][i]->wait().generated_tokens, 60);
+    const auto want = sinks[0][i]->outputs(), got = sinks[1][i]->outputs();
+    ASSERT_EQ(got.size(), want.size());
+    for (std::size_t t = 0; t < want.size(); ++t) {
+      ASSERT_EQ(got[t].token, want[t].token) << "request " << i << ", token " << t;
+      ASSERT_EQ(got[t].logprob, want[t].logprob);
+    }
+  }
+  const EngineStats stats = settled(*with), plain_stats = settled(*without);
+  EXPECT_EQ(plain_stats.draft_tokens, 0);
+  EXPECT_GT(stats.draft_tokens, 0);
+  EXPECT_GT(stats.draft_tokens_right, 0) << "a random model soon repeats itself";
+  EXPECT_LE(stats.draft_tokens_right, stats.draft_tokens);
+  EXPECT_EQ(stats.generated_tokens, plain_stats.generated_tokens);
+  // Alone, a request has as many passes as it needs.
+  const auto steps_of = [](Engine& engine) {
+    const std::int64_t before = engine.stats().steps;
+    submit(engine, request_of(Tokens(40, 7), 200))->wait();
+    return settled(engine).steps - before;
+  };
+  EXPECT_EQ(steps_of(*without), 200);
+  EXPECT_LT(steps_of(*with), 150) << "greedy answers of a random model go round in circles";
+  expect_nothing_left(*with);
 }
 
 TEST(Engine, NeverRunsMoreThanItShouldAtOnce) {
