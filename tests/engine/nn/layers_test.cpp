@@ -43,7 +43,7 @@ TEST_P(LayersTest, EmbeddingReadsTheRowsOfItsTokens) {
   constexpr std::int64_t kTokens = 50, kBlocks = 256;
   const auto bytes = random_rows(TypeId::kQ6_K, kTokens, kBlocks, 3);
   const WeightFormat& format = *find_weight_format(TypeId::kQ6_K);
-  const Embedding table(format, bytes, kBlocks);
+  const Embedding table(format, std::span<const std::byte>(bytes), kBlocks);
   std::vector<std::int32_t> tokens;
   for (std::int64_t r = 0; r < rows(); ++r) tokens.push_back(static_cast<std::int32_t>(r * 7 % kTokens));
   std::vector<float> got(static_cast<std::size_t>(rows() * kBlocks), NAN), want(kBlocks);
