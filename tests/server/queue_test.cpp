@@ -37,6 +37,11 @@ class SilentEngine final : public Engine {
     const std::lock_guard lock(mutex_);
     return requests_.at(index);
   }
+  /// A request counts as under way until its sink is let go.
+  void let_go() {
+    const std::lock_guard lock(mutex_);
+    sinks_.clear();
+  }
   std::atomic<bool> full{false};
   std::atomic<double> stalled{0};
 
@@ -60,6 +65,11 @@ class QueueTest : public ServerTest {
     ASSERT_TRUE(app.ok()) << app.error().message;
     app_ = std::move(*app);
   }
+  void TearDown() override {
+    app_.reset();
+    if (silent_ != nullptr) silent_->let_go();
+    ServerTest::TearDown();
+  }
   std::shared_ptr<TokenSink> sink(std::size_t index) {
     std::shared_ptr<TokenSink> found;
     EXPECT_TRUE(eventually([&] { return (found = silent_->sink(index)) != nullptr; }));
@@ -67,8 +77,8 @@ class QueueTest : public ServerTest {
   }
   static std::string post_bytes(const json& body, const std::string& headers = "") {
     const std::string text = body.dump();
-    return "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\n" + headers +
-           "Content-Length: " + std::to_string(text.size()) + "\r\n\r\n" + text;
+    return "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" +
+           headers + "Content-Length: " + std::to_string(text.size()) + "\r\n\r\n" + text;
   }
   static FinishInfo ended(FinishReason reason) {
     FinishInfo info{reason, {}};
