@@ -116,7 +116,8 @@ void CacheMemory::save(PrefixTree::Node& node) {
 PrefixTree::Node* CacheMemory::read(Sequence& sequence, PrefixTree::Node* before,
                                     std::span<const std::int32_t> run) {
   if (disk_ == nullptr) return nullptr;
-  const std::string_view space = before == tree_.root() ? sequence.request.prefix_space : "";
+  const std::string_view space =
+      before == tree_.root() ? std::string_view(sequence.request.prefix_space) : std::string_view();
   const PrefixDisk::Digest name = PrefixDisk::after(before->digest, PrefixTree::key_of(space, run));
   if (!disk_->has(name) || !make_free(1)) return nullptr;
   const std::int32_t page = pool_.allocate();
