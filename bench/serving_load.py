@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the server holds under load. Starts `deepwell serve` itself, one server a scenario, and speaks HTTP with it.
 
-Usage: serving_load.py [--binary build/release/src/cli/deepwell] [--model default] [SCENARIO...]
+Usage: serving_load.py [--binary build/release/bin/deepwell] [--model default] [SCENARIO...]
 
 Scenarios: streams, shares, storm, overload, prefix (all by default); each prints one line of JSON with what it
 measured and whether it holds. Needs nothing but Python 3.9.
@@ -313,7 +313,7 @@ SCENARIOS = {"streams": streams, "shares": shares, "storm": storm, "overload": o
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="default: all")
-    parser.add_argument("--binary", default="build/release/src/cli/deepwell")
+    parser.add_argument("--binary", default="build/release/bin/deepwell")
     parser.add_argument("--model", default="default")
     parser.add_argument("--streams", type=int, default=1000)
     parser.add_argument("--overload-seconds", type=float, default=120)

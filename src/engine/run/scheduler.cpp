@@ -17,6 +17,10 @@
 namespace deepwell {
 namespace {
 
+/// Prompt tokens that a step reads beside others' next tokens at least: fewer waste the weights' way through
+/// memory.
+constexpr std::int64_t kLeastRead = 24;
+
 class Scheduler final : public Engine {
  public:
   Scheduler(std::unique_ptr<Runner> runner, EngineOptions options, EngineInfo info, EndToken ends_generation,
@@ -367,8 +371,8 @@ void Scheduler::compose() {
   {
     const std::lock_guard lock(mutex_);
     if (!parts.empty() && forecast_.prompt_tokens_beside_decode() > 0)
-      budget = std::clamp<std::int64_t>(forecast_.prompt_tokens_beside_decode(),
-                                        std::min<std::int64_t>(memory_.page_tokens(), budget), budget);
+      budget = std::clamp<std::int64_t>(forecast_.prompt_tokens_beside_decode(), std::min(kLeastRead, budget),
+                                        budget);
     std::stable_sort(readers.begin(), readers.end(), [&](const Sequence* a, const Sequence* b) {
       return std::pair(a->request.priority, queue_.served(a->request.account)) <
              std::pair(b->request.priority, queue_.served(b->request.account));
