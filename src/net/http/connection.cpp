@@ -20,6 +20,7 @@
 #include <optional>
 
 #include "net/http/core.h"
+#include "net/http/live_exchange.h"
 #include "net/http/wire.h"
 
 namespace deepwell::http {
@@ -32,52 +33,9 @@ namespace {
 constexpr std::size_t kReadBytes = 16 * 1024;
 constexpr std::size_t kReadAheadBytes = 64 * 1024;  // of pipelined requests while one is answered
 constexpr std::size_t kLingerBytes = 64U << 20;     // of a refused body, read only to be thrown away
-
-/// What the handler's side of an exchange may ask of the connection's side, and the other way round.
-struct ExchangeState {
-  std::mutex mutex;
-  bool gone = false;
-  bool over = false;
-  std::function<void()> on_gone;
-  std::function<void(int, std::size_t)> on_complete;
-  int status = 0;
-  std::size_t bytes = 0;
-  std::atomic<std::size_t> unsent{0};
-  std::string origin;
-  bool head_only = false, keep_alive = false, chunks_allowed = true;
-  std::string held_head;   ///< goes out when the answer is late; "" otherwise
-  bool committed = false;  ///< it went out
-  std::string keep_alive_bytes;
-
-  void leave() {
-    std::function<void()> call;
-    {
-      const std::lock_guard lock(mutex);
-      if (gone || over) return;
-      gone = true;
-      call = std::move(on_gone);
-      on_gone = nullptr;
-    }
-    if (call) call();
-  }
-  void complete() {
-    std::function<void(int, std::size_t)> call;
-    std::function<void()> drop;
-    {
-      const std::lock_guard lock(mutex);
-      if (over) return;
-      over = true;
-      call = std::move(on_complete);
-      drop = std::move(on_gone);
-      on_complete = nullptr;
-      on_gone = nullptr;
-    }
-    if (call) call(status, bytes);
-  }
-};
 }  // namespace
 
-class Connection : public std::enable_shared_from_this<Connection> {
+class Connection final : public AnswerLine, public std::enable_shared_from_this<Connection> {
  public:
   Connection(std::shared_ptr<Core> core, asio::ip::tcp::socket socket)
       : core_(std::move(core)),
@@ -93,7 +51,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const std::lock_guard lock(core_->mutex);
     core_->connections.insert(this);
   }
-  ~Connection() {
+  ~Connection() override {
     release_body_budget();
     const std::lock_guard lock(core_->mutex);
     core_->connections.erase(this);
@@ -105,10 +63,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Closes it if nothing is being answered, or in any case. From any thread.
   void post_close(bool force);
 
-  // From exchanges, on any thread.
-  void append(std::string bytes, std::shared_ptr<ExchangeState> of, bool last, bool streaming);
-  const ServerOptions& options() const { return core_->options; }
-  bool stopping() const { return core_->stopping.load(); }
+  void append(std::string bytes, std::shared_ptr<ExchangeState> of, bool last, bool streaming) override;
+  const ServerOptions& options() const override { return core_->options; }
+  bool stopping() const override { return core_->stopping.load(); }
 
  private:
   asio::awaitable<bool> serve_one();
@@ -148,111 +105,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool reading_ = false, end_of_input_ = false, timed_out_ = false, closed_ = false;
   bool answered_ = false, streaming_ = false, mid_write_ = false;
 };
-
-namespace {
-
-class LiveExchange final : public Exchange {
- public:
-  LiveExchange(std::shared_ptr<Connection> connection, std::shared_ptr<ExchangeState> state, Request request)
-      : connection_(std::move(connection)), state_(std::move(state)), request_(std::move(request)) {}
-  ~LiveExchange() override {
-    if (ended_.load()) return;
-    if (begun_.load()) {
-      end();
-    } else {
-      reply({.status = 500, .body = "the request was dropped without an answer\n"});
-    }
-  }
-
-  const Request& request() const override { return request_; }
-  Request& request() override { return request_; }
-
-  void reply(Response response) override {
-    if (begun_.load() || ended_.exchange(true)) return;
-    bool committed = false;
-    {
-      const std::lock_guard lock(state_->mutex);
-      committed = state_->committed;
-      state_->held_head.clear();
-    }
-    if (committed) {  // too late for a head
-      note(response.status, response.body.size());
-      return connection_->append(chunk(response.body) + "0\r\n\r\n", state_, true, true);
-    }
-    const bool keep = state_->keep_alive && !connection_->stopping();
-    std::string bytes = head_bytes(response, Framing::kLength, keep, cors());
-    note(response.status, response.body.size());
-    if (!state_->head_only && response.status != 204) bytes += response.body;
-    connection_->append(std::move(bytes), state_, true, false);
-  }
-  void hold(Response head) override {
-    if (begun_.load() || ended_.load() || !state_->chunks_allowed || state_->head_only) return;
-    const bool keep = state_->keep_alive && !connection_->stopping();
-    std::string bytes = head_bytes(head, Framing::kChunked, keep, cors());
-    {
-      const std::lock_guard lock(state_->mutex);
-      state_->held_head = std::move(bytes);
-    }
-    connection_->append("", state_, false, false);  // wakes it, to see when
-  }
-  void begin_stream(Response head) override {
-    if (ended_.load() || begun_.exchange(true)) return;
-    const bool chunks = state_->chunks_allowed;
-    const bool keep = chunks && state_->keep_alive && !connection_->stopping();
-    note(head.status, 0);
-    if (head.content_type.starts_with("text/event-stream")) {
-      const std::lock_guard lock(state_->mutex);
-      state_->keep_alive_bytes = ": keep-alive\n\n";
-    }
-    connection_->append(head_bytes(head, chunks ? Framing::kChunked : Framing::kUntilClose, keep, cors()),
-                        state_, false, true);
-  }
-  void send(std::string bytes) override {
-    if (!begun_.load() || ended_.load() || bytes.empty()) return;
-    note(0, bytes.size());
-    connection_->append(state_->chunks_allowed ? chunk(bytes) : std::move(bytes), state_, false, true);
-  }
-  void end() override {
-    if (!begun_.load() || ended_.exchange(true)) return;
-    connection_->append(state_->chunks_allowed ? "0\r\n\r\n" : "", state_, true, true);
-  }
-  void on_disconnect(std::function<void()> gone) override {
-    bool now = false;
-    {
-      const std::lock_guard lock(state_->mutex);
-      if (state_->over) return;
-      now = state_->gone;
-      if (!now) state_->on_gone = std::move(gone);
-    }
-    if (now) gone();
-  }
-  bool disconnected() const override {
-    const std::lock_guard lock(state_->mutex);
-    return state_->gone;
-  }
-  bool streaming() const override { return begun_.load(); }
-  void on_complete(std::function<void(int, std::size_t)> done) override {
-    const std::lock_guard lock(state_->mutex);
-    if (!state_->over) state_->on_complete = std::move(done);
-  }
-
- private:
-  std::vector<Header> cors() const {
-    return cors_headers(connection_->options().cors_origins, state_->origin);
-  }
-  void note(int status, std::size_t bytes) {
-    const std::lock_guard lock(state_->mutex);
-    if (status != 0) state_->status = status;
-    state_->bytes += bytes;
-  }
-
-  std::shared_ptr<Connection> connection_;
-  std::shared_ptr<ExchangeState> state_;
-  Request request_;
-  std::atomic<bool> begun_{false}, ended_{false};
-};
-
-}  // namespace
 
 // Posts hold the connection weakly: after the server has stopped nobody runs them, and the connection (whose
 // coroutine keeps it while it lives) must not be kept by its own queue.
@@ -565,7 +417,7 @@ asio::awaitable<bool> Connection::serve_one() {
   quiet_since_ = Clock::now();
   if (end_of_input_ && input_.empty()) state_->leave();
   {
-    auto exchange = std::make_shared<LiveExchange>(shared_from_this(), state_, std::move(request));
+    auto exchange = make_live_exchange(shared_from_this(), state_, std::move(request));
     const std::uint64_t body_bytes = std::exchange(body_budget_, 0);
     asio::post(*core_->workers, [core = core_, body_bytes, exchange = std::move(exchange)]() mutable {
       // The last line of defence: whatever a handler throws (no memory, say) becomes a 500.
