@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // deepwell convert: a checkpoint's directory (or a GGUF) as a GGUF of a chosen precision.
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -14,6 +13,7 @@
 #include "base/new_file.h"
 #include "cli/command.h"
 #include "cli/pull_display.h"
+#include "cli/stop_signals.h"
 #include "engine/convert/convert.h"
 #include "server/model/open_model.h"
 #include "store/store.h"
@@ -22,17 +22,6 @@ namespace deepwell {
 namespace {
 
 namespace fs = std::filesystem;
-
-volatile sig_atomic_t stop_asked = 0;  // a signal handler can reach nothing else
-
-void listen_for_signals() {
-  struct sigaction action {};
-  action.sa_handler = [](int) { stop_asked = 1; };
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
-  ::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow further is a full disk, told as an error
-}
 
 struct Flags {
   std::string model, out, type = "keep";
@@ -63,7 +52,7 @@ Status write_file(const ModelFile& file, const ConversionPlan& plan, const Flags
       [&](std::int64_t bytes) {
         now.done = bytes;
         display.show(now);
-        return stop_asked == 0;
+        return !stop_asked();
       }));
   return target.commit();
 }
@@ -85,7 +74,7 @@ Status convert(const Flags& flags) {
   const PullStyle style = flags.quiet               ? PullStyle::kQuiet
                           : ::isatty(STDERR_FILENO) ? PullStyle::kBar
                                                     : PullStyle::kLines;
-  listen_for_signals();
+  listen_for_stop();
   PullDisplay display(style);
   const Status written = write_file(*file, plan, flags, display);
   display.end();

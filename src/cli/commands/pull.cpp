@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // deepwell pull: fetches a model into the store.
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <iostream>
@@ -12,22 +11,11 @@
 #include "base/human.h"
 #include "cli/command.h"
 #include "cli/pull_display.h"
+#include "cli/stop_signals.h"
 #include "store/store.h"
 
 namespace deepwell {
 namespace {
-
-volatile sig_atomic_t stop_asked = 0;  // a signal handler can reach nothing else
-
-/// Ctrl-C stops the pull in good order. A second one ends the program at once.
-void listen_for_signals() {
-  struct sigaction action {};
-  action.sa_handler = [](int) { stop_asked = 1; };
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
-  ::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow further is a full disk, told as an error
-}
 
 struct Flags {
   std::string name;
@@ -35,7 +23,7 @@ struct Flags {
 };
 
 int pull(const Flags& flags) {
-  listen_for_signals();
+  listen_for_stop();
   const PullStyle style = flags.json                ? PullStyle::kJson
                           : flags.quiet             ? PullStyle::kQuiet
                           : ::isatty(STDERR_FILENO) ? PullStyle::kBar
@@ -44,7 +32,7 @@ int pull(const Flags& flags) {
   PullOptions options;
   options.progress = [&](const PullProgress& now) {
     display.show(now);
-    return stop_asked == 0;
+    return !stop_asked();
   };
   const auto model = pull_model(flags.name, options);
   display.end();
