@@ -407,9 +407,10 @@ void Scheduler::compose() {
 void Scheduler::guess(Sequence& sequence, std::int64_t rows) {
   if (options_.draft_tokens <= 0 || memory_.pool().rolling_bytes() > 0) return;
   const std::int64_t still = sequence.request.max_tokens - sequence.generated - 1;
+  if (still <= 0) return;
   const auto most = static_cast<int>(std::min<std::int64_t>(options_.draft_tokens, still));
-  sequence.guess_next(most <= 0 ? 0 : sequence.budget.worth(step_cost_.of_one_more(rows), most));
-  if (sequence.guess.empty()) return;
+  const int worth = sequence.budget.worth(step_cost_.of_one_more(rows), most);
+  if (worth == 0 || sequence.drafter.guess(sequence.tokens, worth, sequence.guess) == 0) return;
   const std::int64_t tokens = sequence.done + 1 + static_cast<std::int64_t>(sequence.guess.size());
   if (!memory_.grow(sequence, tokens)) sequence.guess.clear();
 }

@@ -41,7 +41,7 @@ struct Sequence {
   std::int64_t cached = 0;  // of the prompt, found instead of computed
   bool asked = false;       // whether the prefix cache knows any of it
 
-  RepeatDrafter drafter;  // knows the first drafter.size() of `tokens`
+  RepeatDrafter drafter;  // of `tokens`
   DraftBudget budget;
   std::vector<std::int32_t> guess;  // verified in the next step, behind the last token
 
@@ -61,13 +61,6 @@ struct Sequence {
   std::int64_t left() const { return static_cast<std::int64_t>(tokens.size()) - done; }
   /// Those that one step may compute together: of the prompt, or drawn.
   std::int64_t left_alike() const { return reading() ? prompt_tokens - done : left(); }
-  /// Guesses up to `most` tokens; of none, nothing.
-  void guess_next(int most) {
-    guess.clear();
-    if (most <= 0) return;
-    while (drafter.size() < tokens.size()) drafter.append(tokens[drafter.size()]);
-    drafter.guess(most, guess);
-  }
   /// Tokens that are still to be drawn, most likely.
   std::int64_t expected_tokens(double usual_answer) const {
     const double answer = std::min(usual_answer, static_cast<double>(request.max_tokens));
