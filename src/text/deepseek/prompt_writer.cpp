@@ -26,11 +26,21 @@ const Message* begun_answer(const Conversation& conversation) {
   return &conversation.messages.back();
 }
 
-ReplyStart start_after(const Message& begun, bool thinking) {
+EncodedPrompt end_prompt(PromptWriter& prompt, const Message* begun, bool thinking,
+                         std::string_view thought_end) {
   ReplyStart start;
-  if (thinking && begun.content.empty()) start.in = ReplyStart::In::kReasoning;
-  start.continues = !begun.content.empty() || !begun.reasoning.value_or("").empty();
-  return start;
+  if (begun == nullptr || begun->content.empty()) {
+    if (thinking) start.in = ReplyStart::In::kReasoning;
+  }
+  if (begun != nullptr) {
+    if (thinking) {
+      prompt.text(begun->reasoning.value_or(""));
+      if (!begun->content.empty()) prompt.markup(thought_end);
+    }
+    prompt.text(begun->content);
+    start.continues = !begun->content.empty() || !begun->reasoning.value_or("").empty();
+  }
+  return EncodedPrompt{prompt.take(), start};
 }
 
 std::string_view member_or(const Tool& tool, std::string_view key, std::string_view otherwise) {

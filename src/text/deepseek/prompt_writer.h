@@ -47,8 +47,10 @@ std::vector<const Tool*> offered_tools(const Conversation& conversation);
 bool must_call(const Conversation& conversation);
 /// The last message, if the reply goes on with it.
 const Message* begun_answer(const Conversation& conversation);
-/// Where the reply begins after `begun` was written: in its text, or in its thinking.
-ReplyStart start_after(const Message& begun, bool thinking);
+/// The prompt of a reply that begins in its thinking or in its text: with what was begun of it, if anything,
+/// where `thought_end` stands between thinking and text.
+EncodedPrompt end_prompt(PromptWriter& prompt, const Message* begun, bool thinking,
+                         std::string_view thought_end = kThinkEnd);
 /// A member of a tool's definition as it is written, or `otherwise`.
 std::string_view member_or(const Tool& tool, std::string_view key, std::string_view otherwise);
 

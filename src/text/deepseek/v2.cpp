@@ -23,15 +23,15 @@ class V2Encoder final : public PromptEncoder {
       } else if (message.role == "user") {
         prompt.markup("User: ").text(message.content).markup("\n\n");
       } else if (message.role == "assistant") {
-        prompt.markup("Assistant: ").text(message.content);
-        if (&message != begun) prompt.markup(kEos);
+        prompt.markup("Assistant: ");
+        if (&message == begun) break;
+        prompt.text(message.content).markup(kEos);
       } else {
         return Error{ErrorCode::kInvalid, "this model's chat has no role '" + message.role + "'"};
       }
     }
-    if (begun != nullptr) return EncodedPrompt{prompt.take(), start_after(*begun, false)};
-    if (conversation.add_generation_prompt) prompt.markup("Assistant:");
-    return EncodedPrompt{prompt.take(), {}};
+    if (begun == nullptr && conversation.add_generation_prompt) prompt.markup("Assistant:");
+    return end_prompt(prompt, begun, false);
   }
 };
 

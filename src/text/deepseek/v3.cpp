@@ -71,18 +71,7 @@ class V3Encoder final : public PromptEncoder {
       prompt.markup(kThinkBegin).markup("\n");
       if (!thinking) prompt.markup("\n").markup(kThinkEnd).markup("\n\n");
     }
-    const bool open = thinking && !after_results;
-    if (begun == nullptr) {
-      ReplyStart start;
-      if (open) start.in = ReplyStart::In::kReasoning;
-      return EncodedPrompt{prompt.take(), start};
-    }
-    if (open) {
-      prompt.text(begun->reasoning.value_or(""));
-      if (!begun->content.empty()) prompt.markup("\n").markup(kThinkEnd).markup("\n\n");
-    }
-    prompt.text(begun->content);
-    return EncodedPrompt{prompt.take(), start_after(*begun, open)};
+    return end_prompt(prompt, begun, thinking && !after_results, "\n</think>\n\n");
   }
 
   // Thinking of earlier turns is never shown again.

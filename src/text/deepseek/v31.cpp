@@ -59,18 +59,7 @@ class V31Encoder final : public PromptEncoder {
     if (begun == nullptr && !conversation.add_generation_prompt) return EncodedPrompt{prompt.take(), {}};
     // After results the model goes on by itself.
     if (!after_results) prompt.markup(kAssistant).markup(thinking ? kThinkBegin : kThinkEnd);
-    const bool open = thinking && !after_results;
-    if (begun == nullptr) {
-      ReplyStart start;
-      if (open) start.in = ReplyStart::In::kReasoning;
-      return EncodedPrompt{prompt.take(), start};
-    }
-    if (open) {
-      prompt.text(begun->reasoning.value_or(""));
-      if (!begun->content.empty()) prompt.markup(kThinkEnd);
-    }
-    prompt.text(begun->content);
-    return EncodedPrompt{prompt.take(), start_after(*begun, open)};
+    return end_prompt(prompt, begun, thinking && !after_results);
   }
 
  private:

@@ -97,17 +97,7 @@ class V32Encoder final : public PromptEncoder {
       thought_open = thinking;
       prompt.markup(kAssistant).markup(thinking ? kThinkBegin : kThinkEnd);
     }
-    if (begun == nullptr) {
-      ReplyStart start;
-      if (thought_open) start.in = ReplyStart::In::kReasoning;
-      return EncodedPrompt{prompt.take(), start};
-    }
-    if (thought_open) {
-      prompt.text(begun->reasoning.value_or(""));
-      if (!begun->content.empty()) prompt.markup(kThinkEnd);
-    }
-    prompt.text(begun->content);
-    return EncodedPrompt{prompt.take(), start_after(*begun, thought_open)};
+    return end_prompt(prompt, begun, thought_open);
   }
 
  private:

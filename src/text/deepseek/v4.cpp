@@ -80,20 +80,10 @@ class V4Encoder final : public PromptEncoder {
     write_turns(conversation, thinking && tools, prompt);
     if (begun == nullptr && !conversation.add_generation_prompt) return EncodedPrompt{prompt.take(), {}};
     prompt.markup(kAssistant).markup(thinking ? kThinkBegin : kThinkEnd);
-    if (begun != nullptr) {
-      if (thinking) {
-        prompt.text(begun->reasoning.value_or(""));
-        if (!begun->content.empty()) prompt.markup(kThinkEnd);
-      }
-      prompt.text(begun->content);
-      return EncodedPrompt{prompt.take(), start_after(*begun, thinking)};
-    }
+    if (begun != nullptr || !must) return end_prompt(prompt, begun, thinking);
+    prompt.markup("\n\n<").markup(kDsml).markup("tool_calls>\n");
     ReplyStart start;
-    if (thinking) start.in = ReplyStart::In::kReasoning;
-    if (must) {
-      prompt.markup("\n\n<").markup(kDsml).markup("tool_calls>\n");
-      start.in = ReplyStart::In::kToolCalls;
-    }
+    start.in = ReplyStart::In::kToolCalls;
     return EncodedPrompt{prompt.take(), start};
   }
 
