@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "server/fakes.h"
+#include "text/grammar/byte_tokenizer.h"
 
 namespace deepwell::fakes {
 namespace {
@@ -47,6 +48,22 @@ TEST(Prompt, OneBosWhoeverWritesIt) {
   const FakeTokenizer adds(true);
   EXPECT_EQ(encode_raw(adds, "x"), (std::vector<Token>{FakeTokenizer::kBos, 'x'}));
   EXPECT_EQ(encode_raw(adds, "<s>x"), (std::vector<Token>{FakeTokenizer::kBos, 'x'}));
+}
+
+TEST(Prompt, AGapIsMarkedWithTheTokensThereAre) {
+  const ByteTokenizer tokenizer({"<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"});
+  const auto gap = encode_gap(tokenizer, "a<｜fim▁end｜>", "b");
+  ASSERT_TRUE(gap.ok()) << gap.error().message;
+  const Token begin = tokenizer.find("<｜fim▁begin｜>").value(), hole = begin + 1, end = begin + 2;
+  EXPECT_EQ(gap->front(), begin);
+  EXPECT_EQ(gap->at(gap->size() - 3), hole);
+  EXPECT_EQ(gap->back(), end);
+  EXPECT_EQ(std::count(gap->begin(), gap->end(), end), 1) << "the user's look-alike stays text";
+  EXPECT_EQ(encode_gap(tokenizer, "", "b")->size(), 4U);
+
+  const auto none = encode_gap(ByteTokenizer(), "a", "b");
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().code, ErrorCode::kUnsupported);
 }
 
 TEST(Prompt, WithoutATemplateChatIsRefusedWithAWayOut) {

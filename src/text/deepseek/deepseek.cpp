@@ -78,23 +78,4 @@ std::string_view deepseek_language_of(const ModelSigns& signs) {
   return "deepseek-v3";
 }
 
-std::vector<PromptPart> fill_in_middle(std::string_view before, std::string_view after,
-                                       const std::function<bool(std::string_view)>& has_token) {
-  struct Marks {
-    std::string_view before, after, middle;
-  };
-  constexpr Marks kMarks[] = {
-      {"<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"},
-      {"<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"},
-      {"<fim_prefix>", "<fim_suffix>", "<fim_middle>"},
-  };
-  for (const Marks& marks : kMarks) {
-    if (!has_token(marks.before) || !has_token(marks.after) || !has_token(marks.middle)) continue;
-    PromptWriter prompt;
-    prompt.markup(marks.before).text(before).markup(marks.after).text(after).markup(marks.middle);
-    return prompt.take();
-  }
-  return {};
-}
-
 }  // namespace deepwell

@@ -27,9 +27,4 @@ struct ModelSigns {
 /// The language that a model was taught, or "" when it is none of DeepSeek's: then its template says.
 std::string_view deepseek_language_of(const ModelSigns& signs);
 
-/// A prompt to fill in what stands between two texts, in the vocabularies that have tokens for it (DeepSeek
-/// Coder and later; Qwen's and StarCoder's tokens too). Empty when `has_token` knows none of them.
-std::vector<PromptPart> fill_in_middle(std::string_view before, std::string_view after,
-                                       const std::function<bool(std::string_view)>& has_token);
-
 }  // namespace deepwell

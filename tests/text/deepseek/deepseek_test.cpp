@@ -181,17 +181,5 @@ TEST(DeepSeekPrompt, V3OffersToolsInItsOwnTokens) {
   EXPECT_NE(text.find("<｜tool▁call▁begin｜>function<｜tool▁sep｜>NAME\n```json\n"), std::string::npos);
 }
 
-TEST(FillInMiddle, UsesTheTokensThereAre) {
-  const auto deepseek = [](std::string_view text) { return text.starts_with("<｜fim▁"); };
-  const auto parts = fill_in_middle("a<｜fim▁end｜>", "b", deepseek);
-  ASSERT_EQ(parts.size(), 5U);
-  EXPECT_EQ(parts[0].text + parts[2].text + parts[4].text, "<｜fim▁begin｜><｜fim▁hole｜><｜fim▁end｜>");
-  EXPECT_FALSE(parts[1].from_template);
-  EXPECT_EQ(parts[1].text, "a<｜fim▁end｜>");
-  EXPECT_EQ(fill_in_middle("", "b", [](std::string_view text) { return text.starts_with("<|fim_"); }).size(),
-            3U);
-  EXPECT_TRUE(fill_in_middle("a", "b", [](std::string_view) { return false; }).empty());
-}
-
 }  // namespace
 }  // namespace deepwell
