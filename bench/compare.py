@@ -7,10 +7,11 @@ Usage: bench/compare.py --model FILE --deepwell BIN [--llama-bench PATH] [--ik-b
                         [--tests pp512,tg64,b8] [--pairs 5] [--repeats 3] [--tuning-rounds 1] [--threads N]
                         [--timeout 1800] [--json OUT]
 
-Tests: ppN a prompt of N tokens; tgN N generated tokens of one sequence; bN 32 generated tokens of N sequences at once
-behind 16 tokens each (the -batched programs). Each peer first tries its flags on each test and keeps the fastest.
-Then Deepwell and the peer run in turn; before and after each pair the machine's int8 peak is measured, and a pair
-during which it moved by more than 20 % is dropped: another program had the processor, or two threads shared a core.
+Tests: ppN a prompt of N tokens; tgN N generated tokens of one sequence (tgN@D: behind D tokens); bN 32 generated tokens
+of N sequences at once behind 16 tokens each (the -batched programs). Each peer first tries its flags on each test and
+keeps the fastest. Then Deepwell and the peer run in turn; before and after each pair the machine's int8 peak is
+measured, and a pair during which it moved by more than 20 % is dropped: another program had the processor, or two
+threads shared a core.
 
 Prints for each test and peer the median of the paired ratios (above 1: Deepwell is faster), both medians in
 tokens/s, the share of the machine's peak that both reach, and how many pairs were kept. Exit code 1: something did
@@ -29,6 +30,7 @@ import tempfile
 import typing
 
 PEAK_MOVES_MAX = 0.20
+PROGRAMS = ("--deepwell", "--llama-bench", "--ik-bench", "--llama-batched", "--ik-batched")
 BATCH_PROMPT, BATCH_GENERATED = 16, 32
 
 
@@ -41,6 +43,7 @@ class Test(typing.NamedTuple):
     prompt: int
     generated: int
     batch: int
+    depth: int = 0  # tokens that stand before what is timed
 
     @property
     def batched(self):
@@ -50,12 +53,14 @@ class Test(typing.NamedTuple):
 def parse_tests(text):
     tests = []
     for name in text.split(","):
-        match = re.fullmatch(r"(pp|tg|b)([1-9][0-9]{0,6})", name.strip())
+        match = re.fullmatch(r"(?:(pp|b)([1-9][0-9]{0,6})|(tg)([1-9][0-9]{0,6})(?:@([1-9][0-9]{0,6}))?)", name.strip())
         if not match:
-            raise argparse.ArgumentTypeError(f"'{name}' is no test; write ppN, tgN or bN, as in pp512,tg64,b8")
-        kind, count = match.group(1), int(match.group(2))
-        tests.append({"pp": Test(name.strip(), count, 0, 1), "tg": Test(name.strip(), 0, count, 1),
-                      "b": Test(name.strip(), 0, BATCH_GENERATED, count)}[kind])
+            raise argparse.ArgumentTypeError(
+                f"'{name}' is no test; write ppN, tgN, tgN@DEPTH or bN, as in pp512,tg64,tg64@4096,b8")
+        kind, count = match.group(1) or match.group(3), int(match.group(2) or match.group(4))
+        tests.append({"pp": Test(name.strip(), count, 0, 1),
+                      "tg": Test(name.strip(), 0, count, 1, int(match.group(5) or 0)),
+                      "b": Test(name.strip(), 0, BATCH_GENERATED, count, BATCH_PROMPT)}[kind])
     return tests
 
 
@@ -85,8 +90,9 @@ def parse_llama_bench(text, test):
     start = re.search(r"^\[", text, re.MULTILINE)
     if not start:
         raise Failed("llama-bench printed no JSON")
+    # What stands before is n_depth of llama.cpp, n_prompt of ik_llama.cpp's -gp.
     for entry in json.loads(text[start.start():]):
-        if (entry["n_prompt"], entry["n_gen"]) == (test.prompt, test.generated):
+        if (entry["n_prompt"] + entry.get("n_depth", 0), entry["n_gen"]) == (test.prompt + test.depth, test.generated):
             return entry["samples_ts"]
     raise Failed(f"llama-bench has no result for {test.name}")
 
@@ -111,8 +117,9 @@ def parse_batched(text, test):
 class Peer:
     """A peer's two programs and the flags worth trying, as far as its --help knows them."""
 
-    def __init__(self, name, bench, batched, choices):
-        self.name, self.bench, self.batched, self.choices = name, bench, batched, choices
+    def __init__(self, name, bench, batched, choices, depth):
+        """`depth(test)`: the words by which llama-bench times generation behind a context."""
+        self.name, self.bench, self.batched, self.choices, self.depth = name, bench, batched, choices, depth
 
     def program(self, test):
         return self.batched if test.batched else self.bench
@@ -131,8 +138,8 @@ class Peer:
             context = max(512, -(-test.batch * (BATCH_PROMPT + BATCH_GENERATED) // 256) * 256)
             return [self.batched, "-m", model, "-t", str(threads), "-tb", str(threads), "-c", str(context),
                     "-npp", str(BATCH_PROMPT), "-ntg", str(BATCH_GENERATED), "-npl", str(test.batch), *flags]
-        return [self.bench, "-m", model, "-t", str(threads), "-p", str(test.prompt), "-n", str(test.generated),
-                "-r", str(repeats), "-o", "json", *flags]
+        work = self.depth(test) if test.depth else ["-p", str(test.prompt), "-n", str(test.generated)]
+        return [self.bench, "-m", model, "-t", str(threads), *work, "-r", str(repeats), "-o", "json", *flags]
 
     def parse(self, test, out, err):
         return parse_batched(out + "\n" + err, test) if test.batched else parse_llama_bench(out, test)
@@ -150,6 +157,14 @@ IK_CHOICES = {
     "-fmoe": ([["-fmoe", "1"]], [[]]),
     "-mla": ([["-mla", "3"]], [["-mla", "3"]]),
 }
+
+
+def llama_depth(test):
+    return ["-p", "0", "-n", str(test.generated), "-d", str(test.depth)]
+
+
+def ik_depth(test):
+    return ["-p", "0", "-n", "0", "-gp", f"{test.depth},{test.generated}"]
 
 
 def run_program(command, timeout, folder):
@@ -193,7 +208,7 @@ class Comparison:
     def deepwell(self, test):
         out, _ = self.checked([
             self.options.deepwell, "bench", self.options.model, "-p", str(test.prompt), "-n", str(test.generated),
-            "-b", str(test.batch), "-d", str(BATCH_PROMPT if test.batched else 0), "-t", str(self.options.threads),
+            "-b", str(test.batch), "-d", str(test.depth), "-t", str(self.options.threads),
             "-r", str(self.options.repeats), "--json"])
         rates, fraction = parse_deepwell(out)
         return statistics.median(rates), fraction
@@ -291,11 +306,10 @@ def parse_arguments(arguments):
     parser = argparse.ArgumentParser(usage=__doc__.split("\n\n")[1].removeprefix("Usage: "),
                                      description=__doc__.split("\n\n", 2)[2],
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    program = lambda path: os.path.abspath(path)  # noqa: E731  runs happen in another folder
+    program = os.path.abspath  # runs happen in another folder
     parser.add_argument("--model", required=True, type=program)
-    parser.add_argument("--deepwell", required=True, type=program)
-    for flag in ("--llama-bench", "--ik-bench", "--llama-batched", "--ik-batched"):
-        parser.add_argument(flag, type=program)
+    for flag in PROGRAMS:
+        parser.add_argument(flag, required=flag == "--deepwell", type=program)
     parser.add_argument("--tests", type=parse_tests, default=parse_tests("pp512,tg64,b8"))
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=3, help="runs inside one turn; their median counts")
@@ -310,12 +324,18 @@ def parse_arguments(arguments):
         parser.error("--pairs, --repeats, --threads and --tuning-rounds are 1 or more")
     if not (options.llama_bench or options.ik_bench or options.llama_batched or options.ik_batched):
         parser.error("no peer given; say where at least one --llama-bench or --ik-bench is")
+    if not os.path.isfile(options.model):
+        parser.error(f"--model: there is no file {options.model}")
+    for flag in PROGRAMS:
+        program = getattr(options, flag[2:].replace("-", "_"))
+        if program and not os.access(program, os.X_OK):
+            parser.error(f"{flag}: {program} is no program")
     return options
 
 
 def peers_of(options):
-    return [peer for peer in (Peer("llama.cpp", options.llama_bench, options.llama_batched, LLAMA_CHOICES),
-                              Peer("ik_llama.cpp", options.ik_bench, options.ik_batched, IK_CHOICES))
+    return [peer for peer in (Peer("llama.cpp", options.llama_bench, options.llama_batched, LLAMA_CHOICES, llama_depth),
+                              Peer("ik_llama.cpp", options.ik_bench, options.ik_batched, IK_CHOICES, ik_depth))
             if peer.bench or peer.batched]
 
 

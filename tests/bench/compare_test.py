@@ -43,8 +43,10 @@ class Parsing(unittest.TestCase):
         pp, tg, b = compare.parse_tests("pp512,tg64, b8")
         self.assertEqual((pp.prompt, pp.generated, pp.batch, pp.batched), (512, 0, 1, False))
         self.assertEqual((tg.prompt, tg.generated, tg.batch, tg.batched), (0, 64, 1, False))
-        self.assertEqual((b.generated, b.batch, b.batched), (32, 8, True))
-        for bad in ("", "pp", "pp0", "xx5", "pp512,,tg1", "b-1"):
+        self.assertEqual((b.generated, b.batch, b.batched, b.depth), (32, 8, True, 16))
+        deep = one("tg64@4096")
+        self.assertEqual((deep.prompt, deep.generated, deep.depth, deep.batched), (0, 64, 4096, False))
+        for bad in ("", "pp", "pp0", "xx5", "pp512,,tg1", "b-1", "pp512@4", "b8@16", "tg64@", "tg64@0"):
             with self.assertRaises(argparse.ArgumentTypeError, msg=bad):
                 compare.parse_tests(bad)
 
@@ -59,6 +61,10 @@ class Parsing(unittest.TestCase):
     def test_llama_bench(self):
         self.assertEqual(compare.parse_llama_bench(LLAMA_BENCH, one("pp16")), [2.5, 2.7])
         self.assertEqual(compare.parse_llama_bench(LLAMA_BENCH, one("tg4")), [0.86, 8.4])
+        for deep in ({"n_prompt": 0, "n_depth": 4096}, {"n_prompt": 4096}):
+            text = json.dumps([{**deep, "n_gen": 4, "samples_ts": [3.5]}])
+            self.assertEqual(compare.parse_llama_bench(text, one("tg4@4096")), [3.5])
+            self.assertRaises(compare.Failed, compare.parse_llama_bench, text, one("tg4"))
         self.assertRaises(compare.Failed, compare.parse_llama_bench, LLAMA_BENCH, one("pp512"))
         self.assertRaises(compare.Failed, compare.parse_llama_bench, "error: no model", one("pp16"))
 
@@ -71,8 +77,8 @@ class Parsing(unittest.TestCase):
 
 class Flags(unittest.TestCase):
     def setUp(self):
-        self.llama = compare.Peer("llama.cpp", "llama", "llama-b", compare.LLAMA_CHOICES)
-        self.ik = compare.Peer("ik_llama.cpp", "ik", "ik-b", compare.IK_CHOICES)
+        self.llama = compare.Peer("llama.cpp", "llama", "llama-b", compare.LLAMA_CHOICES, compare.llama_depth)
+        self.ik = compare.Peer("ik_llama.cpp", "ik", "ik-b", compare.IK_CHOICES, compare.ik_depth)
 
     def test_every_combination_is_tried(self):
         self.assertEqual(self.llama.flag_sets(one("pp16"), LLAMA_HELP), [
@@ -95,6 +101,10 @@ class Flags(unittest.TestCase):
                          "ik -m m.gguf -t 2 -p 0 -n 4 -r 3 -o json -rtr 1".split())
         self.assertEqual(self.ik.command(one("b8"), ["-rtr"], "m.gguf", 2, 3),
                          "ik-b -m m.gguf -t 2 -tb 2 -c 512 -npp 16 -ntg 32 -npl 8 -rtr".split())
+        self.assertEqual(self.ik.command(one("tg4@4096"), [], "m.gguf", 2, 3),
+                         "ik -m m.gguf -t 2 -p 0 -n 0 -gp 4096,4 -r 3 -o json".split())
+        self.assertEqual(self.llama.command(one("tg4@4096"), [], "m.gguf", 2, 3),
+                         "llama -m m.gguf -t 2 -p 0 -n 4 -d 4096 -r 3 -o json".split())
         self.assertIn("1536", self.ik.command(one("b32"), [], "m.gguf", 2, 3))
 
 
@@ -125,7 +135,7 @@ def comparison(machine, pairs, tuning_rounds=1):
 
 
 class Pairing(unittest.TestCase):
-    peer = compare.Peer("llama.cpp", "llama", None, compare.LLAMA_CHOICES)
+    peer = compare.Peer("llama.cpp", "llama", None, compare.LLAMA_CHOICES, compare.llama_depth)
 
     def test_the_fastest_flags_run_in_turn_with_deepwell(self):
         machine = Machine([900.0] * 3, lambda c: 100.0 if c[-4:] == ["--repack", "0", "-fa", "1"] else 50.0)
@@ -190,15 +200,28 @@ class CommandLine(unittest.TestCase):
                     compare.main(words)
                 self.assertEqual(ended.exception.code, 2)
 
-    def test_programs_that_are_not_there_exit_with_1_and_are_named(self):
+    def test_files_that_are_not_there_are_named_before_anything_runs(self):
         with tempfile.TemporaryDirectory() as folder:
-            gone, out, err = pathlib.Path(folder, "gone"), io.StringIO(), io.StringIO()
-            report = pathlib.Path(folder, "out.json")
+            gone = str(pathlib.Path(folder, "gone"))
+            for model, deepwell, peer, named in ((gone, sys.executable, sys.executable, "--model"),
+                                                 (__file__, gone, sys.executable, "--deepwell"),
+                                                 (__file__, sys.executable, gone, "--llama-bench")):
+                err = io.StringIO()
+                with contextlib.redirect_stderr(err), self.assertRaises(SystemExit):
+                    compare.main(["--model", model, "--deepwell", deepwell, "--llama-bench", peer])
+                self.assertRegex(err.getvalue(), f"{named}: .*gone")
+
+    def test_programs_that_do_not_run_exit_with_1_and_a_report(self):
+        with tempfile.TemporaryDirectory() as folder:
+            broken, report = pathlib.Path(folder, "broken"), pathlib.Path(folder, "out.json")
+            broken.write_text("no program")
+            broken.chmod(0o755)
+            out, err = io.StringIO(), io.StringIO()
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                code = compare.main(["--model", "m", "--deepwell", "d", "--llama-bench", str(gone), "--tests", "pp16",
-                                     "--json", str(report)])
+                code = compare.main(["--model", __file__, "--deepwell", str(broken), "--llama-bench", str(broken),
+                                     "--tests", "pp16", "--json", str(report)])
             self.assertEqual(code, 1)
-            self.assertIn(f"{gone}: No such file or directory", err.getvalue())
+            self.assertIn(f"{broken}: Exec format error", err.getvalue())
             self.assertIn("error", json.loads(report.read_text())["results"][0])
 
     def test_a_program_that_hangs_is_ended(self):
