@@ -50,9 +50,23 @@ struct KQuant {
     const int low = load_u8(table + s % 4 * kGroupRows + r) >> (s < 4 ? 0 : 4) & 15;
     return low | (load_u8(table + 64 + s / 4 * kGroupRows + r) >> (2 * (s % 4)) & 3) << 4;
   }
-  static void store_packed_scale(std::byte* table, int s, int r, int value) {
-    table[s % 4 * kGroupRows + r] |= static_cast<std::byte>((value & 15) << (s < 4 ? 0 : 4));
-    table[64 + s / 4 * kGroupRows + r] |= static_cast<std::byte>((value >> 4) << (2 * (s % 4)));
+  /// 6-bit values of 16 rows into a packed 96-byte table, from planes (byte, 16 rows) of the file's 12 bytes:
+  /// `own` holds sub-blocks 0..3 and the upper bits of 4..7, whose low bits are the nibbles of `shared` at
+  /// kShift.
+  template <int kShift>
+  static void pack_scales(const std::byte* own, const std::byte* shared, std::byte* table) {
+    for (int j = 0; j < 4 * kGroupRows; ++j)
+      table[j] = (own[j] & std::byte{15}) | (shared[j] >> kShift & std::byte{15}) << 4;
+    for (int r = 0; r < kGroupRows; ++r) {
+      std::byte low{0}, high{0};
+      for (int i = 0; i < 4; ++i) {
+        const std::byte value = own[i * kGroupRows + r];
+        low |= (value >> 4 & std::byte{3}) << (2 * i);
+        high |= (value >> 6) << (2 * i);
+      }
+      table[64 + r] = low;
+      table[64 + kGroupRows + r] = high;
+    }
   }
 
   static void dequantize(const std::byte* row, std::int64_t n, float* out) {
@@ -83,16 +97,10 @@ struct KQuant {
       if constexpr (kBits == 5)
         interleave_words(rows, at + 16, 8, 0, 0, group + high_offset(k) + b * kHighBytes);
       std::byte* scales = group + scale_offset(k) + b * 192;
-      std::memset(scales, 0, 192);
-      for (int r = 0; r < kGroupRows; ++r) {
-        if (rows[r] == nullptr) continue;
-        for (int s = 0; s < 8; ++s) {
-          int scale, minimum;
-          file_scale(rows[r] + at + 4, s, scale, minimum);
-          store_packed_scale(scales, s, r, scale);
-          store_packed_scale(scales + 96, s, r, minimum);
-        }
-      }
+      std::byte bytes[12 * kGroupRows];
+      interleave_bytes(rows, at + 4, 12, bytes);
+      pack_scales<0>(bytes, bytes + 8 * kGroupRows, scales);
+      pack_scales<4>(bytes + 4 * kGroupRows, bytes + 8 * kGroupRows, scales + 96);
       interleave_halves(rows, at, group + d_offset(k) + b * 32);
       interleave_halves(rows, at + 2, group + dmin_offset(k) + b * 32);
     }

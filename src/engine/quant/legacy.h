@@ -63,6 +63,20 @@ struct Legacy {
     }
   }
 
+  /// The fifth bits of a block, bit i at bit 8 * (i % 4) + i / 4: the five bits of each position rotate by
+  /// two, which four exchanges of two of them do.
+  static std::uint32_t turn_high(std::uint32_t bits) {
+    const auto exchange = [&](int distance, std::uint32_t mask) {
+      const std::uint32_t both = (bits >> distance ^ bits) & mask;
+      bits ^= both ^ both << distance;
+    };
+    exchange(14, 0x0000ccccU);
+    exchange(7, 0x00aa00aaU);
+    exchange(2, 0x0c0c0c0cU);
+    exchange(1, 0x22222222U);
+    return bits;
+  }
+
   static void pack(const std::byte* const* rows, std::int64_t k, std::byte* group) {
     const std::int64_t blocks = k / kBlock;
     for (std::int64_t b = 0; b < blocks; ++b) {
@@ -77,9 +91,7 @@ struct Legacy {
         for (int r = 0; r < kGroupRows; ++r) {
           const std::uint32_t bits =
               rows[r] == nullptr ? 0 : load_as<std::uint32_t>(rows[r] + at + kHeadBytes);
-          std::uint32_t word = 0;
-          for (int i = 0; i < 32; ++i) word |= ((bits >> i) & 1U) << (8 * (i % 4) + i / 4);
-          store_as(group + high_offset(k) + b * 64 + 4 * r, word);
+          store_as(group + high_offset(k) + b * 64 + 4 * r, turn_high(bits));
         }
       }
       interleave_halves(rows, at, group + scale_offset(k) + b * 32);

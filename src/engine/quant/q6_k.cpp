@@ -29,10 +29,7 @@ void pack(const std::byte* const* rows, std::int64_t k, std::byte* group) {
     const std::int64_t at = b * L::kFileBytes;
     interleave_words(rows, at, 32, 0, 0, group + b * L::kStepBytes);
     interleave_words(rows, at + 128, 16, 0, 0, group + L::high_offset(k) + b * L::kHighBytes);
-    std::byte* scales = group + L::scale_offset(k) + b * 256;
-    for (int s = 0; s < 16; ++s)
-      for (int r = 0; r < kGroupRows; ++r)
-        scales[s * kGroupRows + r] = rows[r] == nullptr ? std::byte{0} : rows[r][at + 192 + s];
+    interleave_bytes(rows, at + 192, 16, group + L::scale_offset(k) + b * 256);
     interleave_halves(rows, at + 208, group + L::d_offset(k) + b * 32);
   }
 }
