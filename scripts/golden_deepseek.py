@@ -52,6 +52,8 @@ CASES = {
     "v2_big": ("deepseek2", DeepseekV2Config, DeepseekV2ForCausalLM, BIG, (51, 52, 53)),
     "v3": ("deepseek2", DeepseekV3Config, DeepseekV3ForCausalLM, dict(V3, rope_parameters=yarn40(1.0)), (61, 62, 63)),
     "v32": ("deepseek32", DeepseekV32Config, DeepseekV32ForCausalLM, V32, (71, 72, 73)),
+    # As wide as llama.cpp wants index heads: what bench/greedy_vs_llama.py compares.
+    "v32_wide": ("deepseek32", DeepseekV32Config, DeepseekV32ForCausalLM, dict(V32, index_head_dim=64), (74,)),
     "v3_noyarn": ("deepseek2", DeepseekV3Config, DeepseekV3ForCausalLM, dict(V3, rope_parameters=PLAIN), (64,)),
 }
 NAMES = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
