@@ -18,7 +18,8 @@ struct GemmArgs {
   int columns;                 ///< tokens in the tile, at most its width
   float* y;                    ///< y[column * y_stride + row]
   std::int64_t y_stride;
-  bool accumulate;  ///< y += instead of y =
+  bool accumulate;          ///< y += instead of y =
+  bool from_memory = true;  ///< the groups are in no cache yet: worth asking for ahead
 };
 
 /// One operator per weight type, named "gemm_" + its lower-case name ("gemm_q4_k").

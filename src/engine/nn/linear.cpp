@@ -118,7 +118,8 @@ void PackedProduct::multiply(std::int64_t slab, std::int64_t first, std::int64_t
                           columns,
                           y + token * y_stride + g * kGroupRows,
                           y_stride,
-                          accumulate};
+                          accumulate,
+                          &tile == tiles.data()};
       gemm == nullptr ? gemm_reference(args) : gemm(args);
       token += columns;
     }

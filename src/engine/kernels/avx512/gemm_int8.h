@@ -45,32 +45,35 @@ template <int C>
   for (int c = 0; c < C; ++c) acc[c] = _mm512_dpbusd_epi32(acc[c], w, broadcast(words + c));
 }
 
-/// Runs a format's pass over all groups, G side by side while they last.
-template <class Format, int C, int G>
-void run_groups(const GemmArgs& a) {
-  std::int64_t g = 0;
-  for (; g + G <= a.group_count; g += G) Format::template pass<C, G>(a, g);
-  if constexpr (G > 1)
-    for (; g < a.group_count; ++g) Format::template pass<C, 1>(a, g);
+/// Asks for the share of block `b` of `blocks` of the group after `group`. The arithmetic fills the window in
+/// which the processor looks ahead by itself, and the weights would be waited for.
+[[gnu::always_inline]] inline void fetch_next_group(const std::byte* group, std::int64_t bytes,
+                                                    std::int64_t b, std::int64_t blocks) {
+  const std::byte* const end = group + bytes + (bytes * (b + 1) / blocks & ~63);
+  for (const std::byte* at = group + bytes + (bytes * b / blocks & ~63); at < end; at += 64)
+    _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T1);
 }
 
-/// With one group, few columns leave every line of weights costing several loads, and the load queue fills
-/// before enough lines are under way from memory; groups side by side share the activation words.
+template <class Format, int C>
+void run_groups(const GemmArgs& a) {
+  for (std::int64_t g = 0; g < a.group_count; ++g) Format::template pass<C>(a, g);
+}
+
 template <class Format>
 void run_gemm(const GemmArgs& a) {
   switch (a.tile->width) {
     case 1:
-      return run_groups<Format, 1, 4>(a);
+      return run_groups<Format, 1>(a);
     case 2:
-      return run_groups<Format, 2, 2>(a);
+      return run_groups<Format, 2>(a);
     case 4:
-      return run_groups<Format, 4, 2>(a);
+      return run_groups<Format, 4>(a);
     case 6:
-      return run_groups<Format, 6, 1>(a);
+      return run_groups<Format, 6>(a);
     case 8:
-      return run_groups<Format, 8, 1>(a);
+      return run_groups<Format, 8>(a);
     case 12:
-      return run_groups<Format, 12, 1>(a);
+      return run_groups<Format, 12>(a);
     default:
       DW_CHECK(false);
   }
@@ -78,68 +81,59 @@ void run_gemm(const GemmArgs& a) {
 
 template <class L>
 struct LegacyGemm {
-  /// Columns 0..C-1 of groups g..g+G-1.
-  template <int C, int G>
+  /// Columns 0..C-1 of group g.
+  template <int C>
   static void pass(const GemmArgs& a, std::int64_t g) {
     const ActivationTile& x = *a.tile;
     const std::int64_t k = x.k, stride = L::group_bytes(k);
-    const std::byte* groups = a.groups + g * stride;
+    const std::byte* group = a.groups + g * stride;
     const std::int32_t* starts = x.starts[L::kBits == 4 ? 0 : L::kBits == 5 ? 1 : 2];
-    __m512 sum[G][C];
-    for (int n = 0; n < G; ++n)
-      for (int c = 0; c < C; ++c) sum[n][c] = _mm512_setzero_ps();
+    __m512 sum[C];
+    for (int c = 0; c < C; ++c) sum[c] = _mm512_setzero_ps();
     for (std::int64_t b = 0; b < k / L::kBlock; ++b) {
+      if (a.from_memory) fetch_next_group(group, stride, b, k / L::kBlock);
       const std::int32_t* words = x.steps + b * 8 * C;
-      __m512i acc[G][C];
-#pragma GCC unroll 4
-      for (int n = 0; n < G; ++n)
+      __m512i acc[C];
+#pragma GCC unroll 12
+      for (int c = 0; c < C; ++c)
+        acc[c] = L::kMinimum ? _mm512_setzero_si512() : broadcast(starts + b * C + c);
+      multiply_block<C>(acc, group, k, b, words);
+      const __m512 scale = load_halves(group + L::scale_offset(k) + b * 32);
+#pragma GCC unroll 12
+      for (int c = 0; c < C; ++c)
+        sum[c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[c]),
+                                 _mm512_mul_ps(scale, broadcast(x.scales + b * C + c)), sum[c]);
+      if constexpr (L::kMinimum) {
+        const __m512 minimum = load_halves(group + L::minimum_offset(k) + b * 32);
 #pragma GCC unroll 12
         for (int c = 0; c < C; ++c)
-          acc[n][c] = L::kMinimum ? _mm512_setzero_si512() : broadcast(starts + b * C + c);
-      multiply_block<C, G>(acc, groups, stride, k, b, words);
-#pragma GCC unroll 4
-      for (int n = 0; n < G; ++n) {
-        const __m512 scale = load_halves(groups + n * stride + L::scale_offset(k) + b * 32);
-#pragma GCC unroll 12
-        for (int c = 0; c < C; ++c)
-          sum[n][c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[n][c]),
-                                      _mm512_mul_ps(scale, broadcast(x.scales + b * C + c)), sum[n][c]);
-        if constexpr (L::kMinimum) {
-          const __m512 minimum = load_halves(groups + n * stride + L::minimum_offset(k) + b * 32);
-#pragma GCC unroll 12
-          for (int c = 0; c < C; ++c)
-            sum[n][c] = _mm512_fmadd_ps(minimum, broadcast(x.scaled_sums + b * C + c), sum[n][c]);
-        }
+          sum[c] = _mm512_fmadd_ps(minimum, broadcast(x.scaled_sums + b * C + c), sum[c]);
       }
     }
-    for (int n = 0; n < G; ++n) store_columns<C>(a, g + n, sum[n]);
+    store_columns<C>(a, g, sum);
   }
 
-  template <int C, int G>
-  [[gnu::always_inline]] static void multiply_block(__m512i (&acc)[G][C], const std::byte* groups,
-                                                    std::int64_t stride, std::int64_t k, std::int64_t b,
-                                                    const std::int32_t* words) {
+  template <int C>
+  [[gnu::always_inline]] static void multiply_block(__m512i (&acc)[C], const std::byte* group, std::int64_t k,
+                                                    std::int64_t b, const std::int32_t* words) {
     const __m512i low_mask = _mm512_set1_epi8(15), bit_mask = _mm512_set1_epi8(16);
 #pragma GCC unroll 8
     for (int w = 0; w < L::kStepBytes / 64; ++w) {
-#pragma GCC unroll 4
-      for (int n = 0; n < G; ++n) {
-        const __m512i steps = load(groups + n * stride + b * L::kStepBytes + 64 * w);
-        if constexpr (L::kBits == 8) {
-          multiply<C>(acc[n], steps, words + w * C);
-        } else {
-          __m512i low = _mm512_and_si512(steps, low_mask);
-          __m512i upper = _mm512_and_si512(_mm512_srli_epi16(steps, 4), low_mask);
-          if constexpr (L::kBits == 5) {  // bit w belongs to the low nibbles, bit w+4 to the high ones
-            const __m512i bits = load(groups + n * stride + L::high_offset(k) + b * 64);
-            const __m512i low_bit = _mm512_slli_epi16(bits, static_cast<unsigned>(4 - w));
-            const __m512i upper_bit = _mm512_srli_epi16(bits, static_cast<unsigned>(w));
-            low = _mm512_ternarylogic_epi32(low, low_bit, bit_mask, 0xf8);  // low | (bit & mask)
-            upper = _mm512_ternarylogic_epi32(upper, upper_bit, bit_mask, 0xf8);
-          }
-          multiply<C>(acc[n], low, words + w * C);
-          multiply<C>(acc[n], upper, words + (w + 4) * C);
+      const __m512i steps = load(group + b * L::kStepBytes + 64 * w);
+      if constexpr (L::kBits == 8) {
+        multiply<C>(acc, steps, words + w * C);
+      } else {
+        __m512i low = _mm512_and_si512(steps, low_mask);
+        __m512i upper = _mm512_and_si512(_mm512_srli_epi16(steps, 4), low_mask);
+        if constexpr (L::kBits == 5) {  // bit w belongs to the low nibbles, bit w+4 to the high ones
+          const __m512i bits = load(group + L::high_offset(k) + b * 64);
+          const __m512i low_bit = _mm512_slli_epi16(bits, static_cast<unsigned>(4 - w));
+          const __m512i upper_bit = _mm512_srli_epi16(bits, static_cast<unsigned>(w));
+          low = _mm512_ternarylogic_epi32(low, low_bit, bit_mask, 0xf8);  // low | (bit & mask)
+          upper = _mm512_ternarylogic_epi32(upper, upper_bit, bit_mask, 0xf8);
         }
+        multiply<C>(acc, low, words + w * C);
+        multiply<C>(acc, upper, words + (w + 4) * C);
       }
     }
   }
@@ -181,84 +175,71 @@ void store_totals(const GemmArgs& a, std::int64_t group, const float (&totals)[C
 
 template <class L>
 struct KQuantGemm {
-  template <int C, int G>
+  template <int C>
   static void pass(const GemmArgs& a, std::int64_t g) {
     // Few columns unpack a byte of two nibbles once; many have no registers for both nibbles' sums.
-    constexpr int kNibbles = C * G <= 4 ? 2 : 1;
-    constexpr int kUnrolled =
-        C * G <= 4 ? 8 : 2;  // runs of 32 k; with more columns there is work enough in two
+    constexpr int kNibbles = C <= 4 ? 2 : 1;
+    constexpr int kUnrolled = C <= 4 ? 8 : 2;  // runs of 32 k; with more columns there is work enough in two
     const ActivationTile& x = *a.tile;
     const std::int64_t k = x.k, stride = L::group_bytes(k);
-    const std::byte* groups = a.groups + g * stride;
-    alignas(64) float totals[G][C][kGroupRows] = {};
+    const std::byte* group = a.groups + g * stride;
+    alignas(64) float totals[C][kGroupRows] = {};
     for (std::int64_t b = 0; b < k / L::kBlock; ++b) {
-      alignas(64) std::byte tables[G][2][128];  // scales, minima: (8, 16 rows)
-      __m512 sum[G][C];
-      for (int n = 0; n < G; ++n) {
-        const std::byte* packed = groups + n * stride + L::scale_offset(k) + b * 192;
-        unpack_six_bits(packed, tables[n][0]);
-        unpack_six_bits(packed + 96, tables[n][1]);
-        for (int c = 0; c < C; ++c) sum[n][c] = _mm512_setzero_ps();
-      }
+      if (a.from_memory) fetch_next_group(group, stride, b, k / L::kBlock);
+      alignas(64) std::byte tables[2][128];  // scales, minima: (8, 16 rows)
+      __m512 sum[C];
+      const std::byte* packed = group + L::scale_offset(k) + b * 192;
+      unpack_six_bits(packed, tables[0]);
+      unpack_six_bits(packed + 96, tables[1]);
+      for (int c = 0; c < C; ++c) sum[c] = _mm512_setzero_ps();
 #pragma GCC unroll 1
       for (int outer = 0; outer < 8; outer += kUnrolled) {
 #pragma GCC unroll 8
         for (int s = outer; s < outer + kUnrolled; s += kNibbles) {
-          __m512i acc[G][kNibbles][C];
-          for (int n = 0; n < G; ++n)
-            for (int i = 0; i < kNibbles; ++i)
-              for (int c = 0; c < C; ++c) acc[n][i][c] = _mm512_setzero_si512();
-          multiply_runs<C, G, kNibbles>(acc, groups, stride, k, b, s, x.steps + (b * 64 + s * 8) * C);
-#pragma GCC unroll 4
-          for (int n = 0; n < G; ++n) {
-            const __m512 d = load_halves(groups + n * stride + L::d_offset(k) + b * 32);
+          __m512i acc[kNibbles][C];
+          for (int i = 0; i < kNibbles; ++i)
+            for (int c = 0; c < C; ++c) acc[i][c] = _mm512_setzero_si512();
+          multiply_runs<C, kNibbles>(acc, group, k, b, s, x.steps + (b * 64 + s * 8) * C);
+          const __m512 d = load_halves(group + L::d_offset(k) + b * 32);
 #pragma GCC unroll 2
-            for (int i = 0; i < kNibbles; ++i) {
-              const __m512i steps = load_bytes_as_words(tables[n][0] + 16 * (s + i));
-              const __m512 scale = _mm512_mul_ps(d, _mm512_cvtepi32_ps(steps));
+          for (int i = 0; i < kNibbles; ++i) {
+            const __m512i steps = load_bytes_as_words(tables[0] + 16 * (s + i));
+            const __m512 scale = _mm512_mul_ps(d, _mm512_cvtepi32_ps(steps));
 #pragma GCC unroll 12
-              for (int c = 0; c < C; ++c)
-                sum[n][c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[n][i][c]), scale, sum[n][c]);
-            }
+            for (int c = 0; c < C; ++c)
+              sum[c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i][c]), scale, sum[c]);
           }
         }
       }
-#pragma GCC unroll 4
-      for (int n = 0; n < G; ++n) {
-        const __m512 dmin = load_halves(groups + n * stride + L::dmin_offset(k) + b * 32);
-        add_block<C>(totals[n], sum[n], dmin, tables[n][1], x, b);
-      }
+      const __m512 dmin = load_halves(group + L::dmin_offset(k) + b * 32);
+      add_block<C>(totals, sum, dmin, tables[1], x, b);
     }
-    for (int n = 0; n < G; ++n) store_totals<C>(a, g + n, totals[n]);
+    store_totals<C>(a, g, totals);
   }
 
   /// Runs s..s+kNibbles-1 of 32 k; s is even, or one nibble is asked for.
-  template <int C, int G, int kNibbles>
-  [[gnu::always_inline]] static void multiply_runs(__m512i (&acc)[G][kNibbles][C], const std::byte* groups,
-                                                   std::int64_t stride, std::int64_t k, std::int64_t b, int s,
+  template <int C, int kNibbles>
+  [[gnu::always_inline]] static void multiply_runs(__m512i (&acc)[kNibbles][C], const std::byte* group,
+                                                   std::int64_t k, std::int64_t b, int s,
                                                    const std::int32_t* words) {
     const __m512i low_mask = _mm512_set1_epi8(15), bit_mask = _mm512_set1_epi8(16);
 #pragma GCC unroll 8
     for (int w = 0; w < 8; ++w) {
-#pragma GCC unroll 4
-      for (int n = 0; n < G; ++n) {
-        const std::byte* group = groups + n * stride;
-        const __m512i pair = load(group + b * L::kStepBytes + s / 2 * 512 + 64 * w);
+      const __m512i pair = load(group + b * L::kStepBytes + s / 2 * 512 + 64 * w);
 #pragma GCC unroll 2
-        for (int i = 0; i < kNibbles; ++i) {
-          __m512i step = (s + i) % 2 == 1 ? _mm512_srli_epi16(pair, 4) : pair;
-          step = _mm512_and_si512(step, low_mask);
-          if constexpr (L::kBits == 5) {
-            const __m512i bits = load(group + L::high_offset(k) + b * L::kHighBytes + 64 * w);
-            // To bit 4 of its byte; what comes over from the neighbours is masked away.
-            const int by = s + i - 4;
-            const __m512i moved = kNibbles == 1 ? _mm512_rorv_epi32(bits, _mm512_set1_epi32(by & 31))
-                                  : by < 0      ? _mm512_slli_epi16(bits, static_cast<unsigned>(-by))
-                                                : _mm512_srli_epi16(bits, static_cast<unsigned>(by));
-            step = _mm512_ternarylogic_epi32(step, moved, bit_mask, 0xf8);
-          }
-          multiply<C>(acc[n][i], step, words + (8 * i + w) * C);
+      for (int i = 0; i < kNibbles; ++i) {
+        __m512i step = (s + i) % 2 == 1 ? _mm512_srli_epi16(pair, 4) : pair;
+        step = _mm512_and_si512(step, low_mask);
+        if constexpr (L::kBits == 5) {
+          const __m512i bits = load(group + L::high_offset(k) + b * L::kHighBytes + 64 * w);
+          // To bit 4 of its byte; what comes over from the neighbours is masked away.
+          const int by = s + i - 4;
+          const __m512i moved = kNibbles == 1 ? _mm512_rorv_epi32(bits, _mm512_set1_epi32(by & 31))
+                                : by < 0      ? _mm512_slli_epi16(bits, static_cast<unsigned>(-by))
+                                              : _mm512_srli_epi16(bits, static_cast<unsigned>(by));
+          step = _mm512_ternarylogic_epi32(step, moved, bit_mask, 0xf8);
         }
+        multiply<C>(acc[i], step, words + (8 * i + w) * C);
       }
     }
   }
@@ -287,16 +268,16 @@ struct KQuantGemm {
 
 template <class L>
 struct Q6KGemm {
-  template <int C, int G>
+  template <int C>
   static void pass(const GemmArgs& a, std::int64_t g) {
     const ActivationTile& x = *a.tile;
     const std::int64_t k = x.k, stride = L::group_bytes(k);
-    const std::byte* groups = a.groups + g * stride;
-    alignas(64) float totals[G][C][kGroupRows] = {};
+    const std::byte* group = a.groups + g * stride;
+    alignas(64) float totals[C][kGroupRows] = {};
     for (std::int64_t b = 0; b < k / L::kBlock; ++b) {
-      __m512 sum[G][C];
-      for (int n = 0; n < G; ++n)
-        for (int c = 0; c < C; ++c) sum[n][c] = _mm512_setzero_ps();
+      if (a.from_memory) fetch_next_group(group, stride, b, k / L::kBlock);
+      __m512 sum[C];
+      for (int c = 0; c < C; ++c) sum[c] = _mm512_setzero_ps();
 #pragma GCC unroll 1
       for (int half = 0; half < 2; ++half) {
 #pragma GCC unroll 4
@@ -304,37 +285,27 @@ struct Q6KGemm {
 #pragma GCC unroll 2
           for (int part = 0; part < 2; ++part) {  // a sub-block of 16
             const std::int64_t s = half * 8 + quarter * 2 + part;
-            __m512i acc[G][C];
-#pragma GCC unroll 4
-            for (int n = 0; n < G; ++n)
+            __m512i acc[C];
 #pragma GCC unroll 12
-              for (int c = 0; c < C; ++c) acc[n][c] = broadcast(x.starts[0] + (b * 16 + s) * C + c);
+            for (int c = 0; c < C; ++c) acc[c] = broadcast(x.starts[0] + (b * 16 + s) * C + c);
 #pragma GCC unroll 4
             for (int i = 0; i < 4; ++i) {
-#pragma GCC unroll 4
-              for (int n = 0; n < G; ++n)
-                multiply<C>(acc[n], steps_of(groups + n * stride, k, b, half, quarter, part * 4 + i),
-                            x.steps + (b * 64 + s * 4 + i) * C);
+              multiply<C>(acc, steps_of(group, k, b, half, quarter, part * 4 + i),
+                          x.steps + (b * 64 + s * 4 + i) * C);
             }
-#pragma GCC unroll 4
-            for (int n = 0; n < G; ++n) {
-              const std::byte* scales = groups + n * stride + L::scale_offset(k) + b * 256 + s * 16;
-              const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(scales));
-              const __m512 d = load_halves(groups + n * stride + L::d_offset(k) + b * 32);
-              const __m512 scale = _mm512_mul_ps(d, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)));
+            const std::byte* scales = group + L::scale_offset(k) + b * 256 + s * 16;
+            const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(scales));
+            const __m512 d = load_halves(group + L::d_offset(k) + b * 32);
+            const __m512 scale = _mm512_mul_ps(d, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)));
 #pragma GCC unroll 12
-              for (int c = 0; c < C; ++c)
-                sum[n][c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[n][c]), scale, sum[n][c]);
-            }
+            for (int c = 0; c < C; ++c) sum[c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[c]), scale, sum[c]);
           }
         }
       }
-#pragma GCC unroll 4
-      for (int n = 0; n < G; ++n)
 #pragma GCC unroll 12
-        for (int c = 0; c < C; ++c) add_scaled(totals[n][c], sum[n][c], x.scales + b * C + c);
+      for (int c = 0; c < C; ++c) add_scaled(totals[c], sum[c], x.scales + b * C + c);
     }
-    for (int n = 0; n < G; ++n) store_totals<C>(a, g + n, totals[n]);
+    store_totals<C>(a, g, totals);
   }
 
   /// Word w of 8 of a quarter of 32 k, as steps of 6 bits.

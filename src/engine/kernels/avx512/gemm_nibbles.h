@@ -38,47 +38,39 @@ struct NibblesGemm {
   using L = Nibbles<Codec>;
   static_assert(L::kRun == 32);
 
-  template <int C, int G>
+  template <int C>
   static void pass(const GemmArgs& a, std::int64_t g) {
     const ActivationTile& x = *a.tile;
     const std::int64_t k = x.k, stride = L::group_bytes(k);
-    const std::byte* groups = a.groups + g * stride;
+    const std::byte* group = a.groups + g * stride;
     const __m512i low_mask = _mm512_set1_epi8(15);
     const __m512i levels = _mm512_xor_si512(
         _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(Codec::kTable.data()))),
         _mm512_set1_epi8(-128));
-    __m512 sum[G][C];
-    for (int n = 0; n < G; ++n)
-      for (int c = 0; c < C; ++c) sum[n][c] = _mm512_setzero_ps();
+    __m512 sum[C];
+    for (int c = 0; c < C; ++c) sum[c] = _mm512_setzero_ps();
     for (std::int64_t b = 0; b < k / L::kRun; ++b) {
+      if (a.from_memory) fetch_next_group(group, stride, b, k / L::kRun);
       const std::int32_t* words = x.steps + b * 8 * C;
-      __m512i acc[G][C];
-#pragma GCC unroll 4
-      for (int n = 0; n < G; ++n)
+      __m512i acc[C];
 #pragma GCC unroll 12
-        for (int c = 0; c < C; ++c) acc[n][c] = broadcast(x.starts[2] + b * C + c);
+      for (int c = 0; c < C; ++c) acc[c] = broadcast(x.starts[2] + b * C + c);
 #pragma GCC unroll 4
       for (int w = 0; w < 4; ++w) {
-#pragma GCC unroll 4
-        for (int n = 0; n < G; ++n) {
-          const __m512i pair = load(groups + n * stride + b * L::kRunBytes + 64 * w);
-          const __m512i low = _mm512_and_si512(pair, low_mask);
-          const __m512i upper = _mm512_and_si512(_mm512_srli_epi16(pair, 4), low_mask);
-          multiply<C>(acc[n], _mm512_shuffle_epi8(levels, low), words + w * C);
-          multiply<C>(acc[n], _mm512_shuffle_epi8(levels, upper), words + (w + 4) * C);
-        }
+        const __m512i pair = load(group + b * L::kRunBytes + 64 * w);
+        const __m512i low = _mm512_and_si512(pair, low_mask);
+        const __m512i upper = _mm512_and_si512(_mm512_srli_epi16(pair, 4), low_mask);
+        multiply<C>(acc, _mm512_shuffle_epi8(levels, low), words + w * C);
+        multiply<C>(acc, _mm512_shuffle_epi8(levels, upper), words + (w + 4) * C);
       }
-#pragma GCC unroll 4
-      for (int n = 0; n < G; ++n) {
-        const std::byte* heads = groups + n * stride + L::head_offset(k) + b / L::kRuns * L::kHeads;
-        const __m512 scale = run_scales(Codec{}, heads, static_cast<int>(b % L::kRuns));
+      const std::byte* heads = group + L::head_offset(k) + b / L::kRuns * L::kHeads;
+      const __m512 scale = run_scales(Codec{}, heads, static_cast<int>(b % L::kRuns));
 #pragma GCC unroll 12
-        for (int c = 0; c < C; ++c)
-          sum[n][c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[n][c]),
-                                      _mm512_mul_ps(scale, broadcast(x.scales + b * C + c)), sum[n][c]);
-      }
+      for (int c = 0; c < C; ++c)
+        sum[c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[c]),
+                                 _mm512_mul_ps(scale, broadcast(x.scales + b * C + c)), sum[c]);
     }
-    for (int n = 0; n < G; ++n) store_columns<C>(a, g + n, sum[n]);
+    store_columns<C>(a, g, sum);
   }
 };
 
