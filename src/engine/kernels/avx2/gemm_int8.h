@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "engine/kernels/fetch_next_group.h"
 #include "engine/kernels/gemm.h"
 #include "engine/kernels/isa_region.h"
 #include "engine/quant/kquant.h"
@@ -73,7 +74,9 @@ void legacy_rows(const GemmArgs& a, std::int64_t g, int half, int column) {
   const __m256i bit_mask = _mm256_set1_epi8(16);
   __m256 sum[N];
   for (int c = 0; c < N; ++c) sum[c] = _mm256_setzero_ps();
+  const bool fetch = a.from_memory && half == 0 && column == 0;
   for (std::int64_t b = 0; b < k / L::kBlock; ++b) {
+    if (fetch) fetch_next_group(group, L::group_bytes(k), b, k / L::kBlock);
     const std::int32_t* words = x.steps + b * 8 * width + column;
     __m256i acc[N];
     if constexpr (L::kBits == 8) {
@@ -154,7 +157,9 @@ void kquant_rows(const GemmArgs& a, std::int64_t g, int half, int column) {
   const __m256i bit_mask = _mm256_set1_epi8(16);
   __m256 total[N];
   for (int c = 0; c < N; ++c) total[c] = _mm256_setzero_ps();
+  const bool fetch = a.from_memory && half == 0 && column == 0;
   for (std::int64_t b = 0; b < k / L::kBlock; ++b) {
+    if (fetch) fetch_next_group(group, L::group_bytes(k), b, k / L::kBlock);
     alignas(32) std::byte tables[2][128];
     const std::byte* packed = group + L::scale_offset(k) + b * 192;
     unpack_six_bits(packed, tables[0]);
@@ -221,7 +226,9 @@ void q6k_rows(const GemmArgs& a, std::int64_t g, int half_group, int column) {
   const __m256i high_mask = _mm256_set1_epi8(0x30);
   __m256 total[N];
   for (int c = 0; c < N; ++c) total[c] = _mm256_setzero_ps();
+  const bool fetch = a.from_memory && half_group == 0 && column == 0;
   for (std::int64_t b = 0; b < k / L::kBlock; ++b) {
+    if (fetch) fetch_next_group(group, L::group_bytes(k), b, k / L::kBlock);
     const std::byte* scales = group + L::scale_offset(k) + b * 256 + 8 * half_group;
     const __m256 d = load_halves(group + L::d_offset(k) + b * 32 + 16 * half_group);
     __m256 sum[N];

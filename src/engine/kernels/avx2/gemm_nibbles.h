@@ -62,7 +62,9 @@ void nibbles_rows(const GemmArgs& a, std::int64_t g, int half, int column) {
       _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(Codec::kTable.data())));
   __m256 sum[N];
   for (int c = 0; c < N; ++c) sum[c] = _mm256_setzero_ps();
+  const bool fetch = a.from_memory && half == 0 && column == 0;
   for (std::int64_t b = 0; b < k / L::kRun; ++b) {
+    if (fetch) fetch_next_group(group, L::group_bytes(k), b, k / L::kRun);
     const std::int32_t* words = x.steps + b * 8 * width + column;
     __m256i acc[N], sums16[N];
     clear(acc);

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "engine/kernels/fetch_next_group.h"
 #include "engine/kernels/gemm.h"
 #include "engine/kernels/isa_region.h"
 #include "engine/quant/kquant.h"
@@ -43,15 +44,6 @@ template <int C>
 [[gnu::always_inline]] inline void multiply(__m512i (&acc)[C], __m512i w, const std::int32_t* words) {
 #pragma GCC unroll 12
   for (int c = 0; c < C; ++c) acc[c] = _mm512_dpbusd_epi32(acc[c], w, broadcast(words + c));
-}
-
-/// Asks for the share of block `b` of `blocks` of the group after `group`. The arithmetic fills the window in
-/// which the processor looks ahead by itself, and the weights would be waited for.
-[[gnu::always_inline]] inline void fetch_next_group(const std::byte* group, std::int64_t bytes,
-                                                    std::int64_t b, std::int64_t blocks) {
-  const std::byte* const end = group + bytes + (bytes * (b + 1) / blocks & ~63);
-  for (const std::byte* at = group + bytes + (bytes * b / blocks & ~63); at < end; at += 64)
-    _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T1);
 }
 
 template <class Format, int C>
