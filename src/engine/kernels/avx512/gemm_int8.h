@@ -46,9 +46,9 @@ template <int C>
   for (int c = 0; c < C; ++c) acc[c] = _mm512_dpbusd_epi32(acc[c], w, broadcast(words + c));
 }
 
-template <class Format, int C>
+template <class Format, int C, bool kFetch = true>
 void run_groups(const GemmArgs& a) {
-  for (std::int64_t g = 0; g < a.group_count; ++g) Format::template pass<C>(a, g);
+  for (std::int64_t g = 0; g < a.group_count; ++g) Format::template pass<C, kFetch>(a, g);
 }
 
 template <class Format>
@@ -65,7 +65,8 @@ void run_gemm(const GemmArgs& a) {
     case 8:
       return run_groups<Format, 8>(a);
     case 12:
-      return run_groups<Format, 12>(a);
+      // Most tiles of a prompt find the weights in the cache; even a branch not taken slows them.
+      return a.from_memory ? run_groups<Format, 12>(a) : run_groups<Format, 12, false>(a);
     default:
       DW_CHECK(false);
   }
@@ -74,7 +75,7 @@ void run_gemm(const GemmArgs& a) {
 template <class L>
 struct LegacyGemm {
   /// Columns 0..C-1 of group g.
-  template <int C>
+  template <int C, bool kFetch>
   static void pass(const GemmArgs& a, std::int64_t g) {
     const ActivationTile& x = *a.tile;
     const std::int64_t k = x.k, stride = L::group_bytes(k);
@@ -83,7 +84,7 @@ struct LegacyGemm {
     __m512 sum[C];
     for (int c = 0; c < C; ++c) sum[c] = _mm512_setzero_ps();
     for (std::int64_t b = 0; b < k / L::kBlock; ++b) {
-      if (a.from_memory) fetch_next_group(group, stride, b, k / L::kBlock);
+      if constexpr (kFetch) fetch_next_group(group, stride, b, k / L::kBlock);
       const std::int32_t* words = x.steps + b * 8 * C;
       __m512i acc[C];
 #pragma GCC unroll 12
@@ -167,7 +168,7 @@ void store_totals(const GemmArgs& a, std::int64_t group, const float (&totals)[C
 
 template <class L>
 struct KQuantGemm {
-  template <int C>
+  template <int C, bool kFetch>
   static void pass(const GemmArgs& a, std::int64_t g) {
     // Few columns unpack a byte of two nibbles once; many have no registers for both nibbles' sums.
     constexpr int kNibbles = C <= 4 ? 2 : 1;
@@ -177,7 +178,7 @@ struct KQuantGemm {
     const std::byte* group = a.groups + g * stride;
     alignas(64) float totals[C][kGroupRows] = {};
     for (std::int64_t b = 0; b < k / L::kBlock; ++b) {
-      if (a.from_memory) fetch_next_group(group, stride, b, k / L::kBlock);
+      if constexpr (kFetch) fetch_next_group(group, stride, b, k / L::kBlock);
       alignas(64) std::byte tables[2][128];  // scales, minima: (8, 16 rows)
       __m512 sum[C];
       const std::byte* packed = group + L::scale_offset(k) + b * 192;
@@ -260,14 +261,14 @@ struct KQuantGemm {
 
 template <class L>
 struct Q6KGemm {
-  template <int C>
+  template <int C, bool kFetch>
   static void pass(const GemmArgs& a, std::int64_t g) {
     const ActivationTile& x = *a.tile;
     const std::int64_t k = x.k, stride = L::group_bytes(k);
     const std::byte* group = a.groups + g * stride;
     alignas(64) float totals[C][kGroupRows] = {};
     for (std::int64_t b = 0; b < k / L::kBlock; ++b) {
-      if (a.from_memory) fetch_next_group(group, stride, b, k / L::kBlock);
+      if constexpr (kFetch) fetch_next_group(group, stride, b, k / L::kBlock);
       __m512 sum[C];
       for (int c = 0; c < C; ++c) sum[c] = _mm512_setzero_ps();
 #pragma GCC unroll 1

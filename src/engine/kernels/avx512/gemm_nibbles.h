@@ -38,7 +38,7 @@ struct NibblesGemm {
   using L = Nibbles<Codec>;
   static_assert(L::kRun == 32);
 
-  template <int C>
+  template <int C, bool kFetch>
   static void pass(const GemmArgs& a, std::int64_t g) {
     const ActivationTile& x = *a.tile;
     const std::int64_t k = x.k, stride = L::group_bytes(k);
@@ -50,7 +50,7 @@ struct NibblesGemm {
     __m512 sum[C];
     for (int c = 0; c < C; ++c) sum[c] = _mm512_setzero_ps();
     for (std::int64_t b = 0; b < k / L::kRun; ++b) {
-      if (a.from_memory) fetch_next_group(group, stride, b, k / L::kRun);
+      if constexpr (kFetch) fetch_next_group(group, stride, b, k / L::kRun);
       const std::int32_t* words = x.steps + b * 8 * C;
       __m512i acc[C];
 #pragma GCC unroll 12
