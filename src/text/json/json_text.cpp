@@ -144,18 +144,6 @@ std::string_view json_member(std::string_view object, std::string_view key) {
   return found;
 }
 
-std::vector<std::string_view> json_elements(std::string_view array) {
-  std::vector<std::string_view> elements;
-  Walker walker(array);
-  if (walker.peek() != '[') return elements;
-  walker.token();
-  while (walker.peek() != ']') {
-    elements.push_back(walker.value());
-    if (walker.token() != ",") break;
-  }
-  return elements;
-}
-
 std::string json_string(std::string_view value) {
   const auto parsed = nlohmann::json::parse(value, nullptr, false);
   return parsed.is_string() ? parsed.get<std::string>() : std::string();

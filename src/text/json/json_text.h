@@ -17,7 +17,6 @@ bool is_json(std::string_view text);
 std::vector<std::pair<std::string, std::string_view>> json_members(std::string_view object);
 /// The value of a key (the last one, if it stands twice); empty if there is none.
 std::string_view json_member(std::string_view object, std::string_view key);
-std::vector<std::string_view> json_elements(std::string_view array);
 inline bool is_json_string(std::string_view value) { return !value.empty() && value.front() == '"'; }
 std::string json_string(std::string_view value);  ///< unescaped; broken surrogates become U+FFFD
 
