@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -25,7 +26,7 @@ Error failure(const std::string& path, const char* what, int code) {
 
 }  // namespace
 
-Result<NewFile> NewFile::create(const std::string& path, std::int64_t bytes) {
+Result<NewFile> NewFile::create(const std::string& path, std::int64_t bytes, int mode) {
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   struct statvfs disk {};
   if (::statvfs(folder.empty() ? "." : folder.c_str(), &disk) == 0) {
@@ -37,9 +38,11 @@ Result<NewFile> NewFile::create(const std::string& path, std::int64_t bytes) {
                       printable(path), human_bytes(bytes), human_bytes(free))};
   }
   std::string temporary = fmt::format("{}.{}.partial", path, ::getpid());
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode < 0 ? 0644 : 0600);
   if (fd < 0) return failure(path, "write", errno);
-  return NewFile(fd, path, std::move(temporary));
+  NewFile file(fd, path, std::move(temporary));
+  if (mode >= 0 && ::fchmod(fd, static_cast<mode_t>(mode)) != 0) return failure(path, "write", errno);
+  return file;
 }
 
 NewFile::NewFile(NewFile&& other) noexcept

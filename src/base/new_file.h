@@ -13,8 +13,9 @@ namespace deepwell {
 /// A file that appears under its name only when it is whole: written beside it, and removed unless committed.
 class NewFile {
  public:
-  /// `bytes`: how large it will be; kIo at once when the disk has less room than that.
-  static Result<NewFile> create(const std::string& path, std::int64_t bytes);
+  /// `bytes`: how large it will be; kIo at once when the disk has less room than that. `mode`: who may read
+  /// it, whatever the umask; -1: as the umask has it.
+  static Result<NewFile> create(const std::string& path, std::int64_t bytes, int mode = -1);
   NewFile(NewFile&& other) noexcept;
   NewFile& operator=(NewFile&&) = delete;
   ~NewFile();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/thread_pool.h"
 
+#include <utility>
+
 #include "base/check.h"
 
 #if defined(__x86_64__)
@@ -63,6 +65,7 @@ void ThreadPool::run_erased(std::int64_t tasks, void* context, Call call) {
     else
       std::this_thread::yield();
   }
+  if (failed_.exchange(false)) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
 // Claims and does one task of the current loop; false when it has none left. `seen` returns the epoch.
@@ -75,7 +78,12 @@ bool ThreadPool::take_part(int thread, std::uint64_t& seen) {
       break;
   }
   const Call call = call_.load(std::memory_order_relaxed);
-  call(context_.load(std::memory_order_relaxed), static_cast<std::int64_t>(next_task(state)), thread);
+  // A worker has nobody above it to catch: the loop's caller gets it.
+  try {
+    call(context_.load(std::memory_order_relaxed), static_cast<std::int64_t>(next_task(state)), thread);
+  } catch (...) {
+    if (!failed_.exchange(true, std::memory_order_relaxed)) failure_ = std::current_exception();
+  }
   done_.fetch_add(1, std::memory_order_acq_rel);
   return true;
 }

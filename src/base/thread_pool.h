@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -25,7 +26,8 @@ class ThreadPool {
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
   /// Calls body(task, thread) for every task in [0, tasks), each once; thread is in [0, threads()).
-  /// Requires tasks < 2^24.
+  /// Requires tasks < 2^24. What a body throws (std::bad_alloc, where memory ends) is thrown here, on
+  /// whichever thread it happened; of several the first, once no task runs any more.
   template <class Body>
   void run(std::int64_t tasks, Body&& body) {
     using Plain = std::remove_reference_t<Body>;
@@ -51,6 +53,8 @@ class ThreadPool {
   std::atomic<bool> stop_{false};
   std::vector<std::thread> workers_;
   alignas(64) std::atomic<std::int64_t> done_{0};  // apart: every worker writes it
+  std::atomic<bool> failed_{false};
+  std::exception_ptr failure_;  ///< the first; read after all tasks are done
 };
 
 }  // namespace deepwell

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <mutex>
+#include <new>
 #include <numeric>
 #include <set>
 #include <thread>
@@ -30,6 +31,27 @@ TEST(ThreadPool, CallsEveryTaskOnceWhateverTheNumberOfThreads) {
       });
       for (const auto& count : calls) ASSERT_EQ(count.load(), 1) << threads << " threads, " << tasks;
       EXPECT_TRUE(thread_in_range);
+    }
+  }
+}
+
+TEST(ThreadPool, WhatATaskThrowsReachesTheCallerAndThePoolGoesOn) {
+  for (const int threads : {1, 4}) {
+    ThreadPool pool(threads);
+    for (int loop = 0; loop < 200; ++loop) {
+      std::atomic<int> calls{0};
+      EXPECT_THROW(pool.run(64,
+                            [&](std::int64_t task, int) {
+                              calls.fetch_add(1);
+                              if (task % 5 == 0) throw std::bad_alloc();
+                            }),
+                   std::bad_alloc);
+      if (threads > 1) {
+        EXPECT_EQ(calls, 64) << "no task still runs";
+      }
+      std::atomic<int> after{0};
+      pool.run(64, [&](std::int64_t, int) { after.fetch_add(1); });
+      EXPECT_EQ(after, 64);
     }
   }
 }

@@ -21,6 +21,7 @@
 
 #include "net/http/core.h"
 #include "net/http/live_exchange.h"
+#include "net/http/transport.h"
 #include "net/http/wire.h"
 
 namespace deepwell::http {
@@ -37,15 +38,16 @@ constexpr std::size_t kLingerBytes = 64U << 20;     // of a refused body, read o
 
 class Connection final : public AnswerLine, public std::enable_shared_from_this<Connection> {
  public:
-  Connection(std::shared_ptr<Core> core, asio::ip::tcp::socket socket)
+  Connection(std::shared_ptr<Core> core, asio::ip::tcp::socket socket, Tls::Context tls)
       : core_(std::move(core)),
-        socket_(std::move(socket)),
-        wake_(socket_.get_executor()),
-        watchdog_(socket_.get_executor()),
+        transport_(std::move(socket), std::move(tls)),
+        wake_(transport_.executor()),
+        watchdog_(transport_.executor()),
         incoming_(std::make_unique<char[]>(kReadBytes)) {
     error_code ignored;
-    socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-    const auto peer = socket_.remote_endpoint(ignored);
+    transport_.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+    notice_silent_ends(transport_.socket().native_handle());
+    const auto peer = transport_.socket().remote_endpoint(ignored);
     if (!ignored) remote_ = peer.address().to_string();
     wake_.expires_at(Clock::time_point::max());
     const std::lock_guard lock(core_->mutex);
@@ -62,12 +64,14 @@ class Connection final : public AnswerLine, public std::enable_shared_from_this<
   asio::awaitable<void> run();
   /// Closes it if nothing is being answered, or in any case. From any thread.
   void post_close(bool force);
+  void close();  ///< on its strand
 
   void append(std::string bytes, std::shared_ptr<ExchangeState> of, bool last, bool streaming) override;
   const ServerOptions& options() const override { return core_->options; }
   bool stopping() const override { return core_->stopping.load(); }
 
  private:
+  asio::awaitable<bool> shake_hands();
   asio::awaitable<bool> serve_one();
   asio::awaitable<bool> read_request();
   asio::awaitable<bool> answer();
@@ -75,10 +79,17 @@ class Connection final : public AnswerLine, public std::enable_shared_from_this<
   asio::awaitable<void> linger();
   asio::awaitable<void> wait();
 
+  template <class Work>
+  void within_memory(Work work) {
+    try {
+      work();
+    } catch (const std::bad_alloc&) {
+      close();
+    }
+  }
   bool stays_silent();
   std::string keep_alive(bool chunked);
   void start_read();
-  void close();
   void set_deadline(Clock::time_point when);
   void arm_watchdog();
   void refuse(int status, std::string message);
@@ -91,7 +102,7 @@ class Connection final : public AnswerLine, public std::enable_shared_from_this<
   using Parser = beast::http::request_parser<beast::http::string_body>;
 
   std::shared_ptr<Core> core_;  // first: the io_context must outlive the socket
-  asio::ip::tcp::socket socket_;
+  Transport transport_;
   asio::steady_timer wake_, watchdog_;
   std::unique_ptr<char[]> incoming_;
   std::string remote_;
@@ -110,11 +121,11 @@ class Connection final : public AnswerLine, public std::enable_shared_from_this<
 // coroutine keeps it while it lives) must not be kept by its own queue.
 void Connection::append(std::string bytes, std::shared_ptr<ExchangeState> of, bool last, bool streaming) {
   of->unsent += bytes.size();
-  asio::post(socket_.get_executor(),
+  asio::post(transport_.executor(),
              [weak = weak_from_this(), bytes = std::move(bytes), of = std::move(of), last, streaming]() {
                const auto self = weak.lock();
                if (!self || of != self->state_ || self->answered_) return;
-               self->output_ += bytes;
+               self->within_memory([&] { self->output_ += bytes; });
                self->streaming_ = streaming;
                self->answered_ = last;
                if (streaming && of->unsent.load() > self->options().unsent_bytes_max) self->close();
@@ -131,25 +142,24 @@ asio::awaitable<void> Connection::wait() {
 void Connection::start_read() {
   if (reading_ || end_of_input_ || closed_ || input_.size() >= kReadAheadBytes) return;
   reading_ = true;
-  socket_.async_read_some(asio::buffer(incoming_.get(), kReadBytes),
-                          [self = shared_from_this()](error_code error, std::size_t size) {
-                            self->reading_ = false;
-                            if (error) {
-                              self->end_of_input_ = true;
-                              if (self->state_) self->state_->leave();
-                            } else {
-                              self->input_.append(self->incoming_.get(), size);
-                            }
-                            self->wake_.cancel();
-                          });
+  transport_.async_read_some(
+      asio::buffer(incoming_.get(), kReadBytes),
+      [self = shared_from_this()](error_code error, std::size_t size) {
+        self->reading_ = false;
+        if (error) {
+          self->end_of_input_ = true;
+          if (self->state_) self->state_->leave();
+        } else {
+          self->within_memory([&] { self->input_.append(self->incoming_.get(), size); });
+        }
+        self->wake_.cancel();
+      });
 }
 
 void Connection::close() {
   if (closed_) return;
   closed_ = true;
-  error_code ignored;
-  socket_.shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
-  socket_.close(ignored);
+  transport_.close();
   watchdog_.cancel();
   wake_.cancel();
   if (state_) state_->leave();
@@ -326,7 +336,7 @@ asio::awaitable<bool> Connection::flush() {
       mid_write_ = true;
       error_code error;
       auto token = asio::redirect_error(asio::use_awaitable, error);
-      const std::size_t size = co_await socket_.async_write_some(
+      const std::size_t size = co_await transport_.async_write_some(
           asio::buffer(writing_.data() + done, writing_.size() - done), token);
       mid_write_ = false;
       done += size;
@@ -369,14 +379,16 @@ asio::awaitable<bool> Connection::answer() {
     }
     if (answered_) break;
     start_read();
-    const Clock::time_point due = quiet_since_ + options().keep_alive_every;
-    if (const bool silent = stays_silent(); !silent) {
-      if (Clock::now() >= due) {
-        output_ += keep_alive(chunked);
-        continue;
-      }
-      wake_.expires_at(due);
+    if (state_->lost) break;
+    const Clock::time_point now = Clock::now();
+    Clock::time_point due = quiet_since_ + options().keep_alive_every;
+    if (const bool silent = stays_silent(); silent) {
+      due = now + options().keep_alive_every;  // nothing may wake it when a part is lost
+    } else if (now >= due) {
+      output_ += keep_alive(chunked);
+      continue;
     }
+    wake_.expires_at(due);
     co_await wait();
     wake_.expires_at(Clock::time_point::max());
   }
@@ -387,8 +399,10 @@ asio::awaitable<bool> Connection::answer() {
 
 // A refused client may still be sending: closing now would reset the connection and take the answer with it.
 asio::awaitable<void> Connection::linger() {
-  error_code ignored;
-  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  transport_.finish_writing([self = shared_from_this()] {
+    self->end_of_input_ = true;
+    self->wake_.cancel();
+  });
   timed_out_ = false;
   set_deadline(Clock::now() + std::chrono::seconds(2));
   std::size_t thrown_away = 0;
@@ -424,8 +438,11 @@ asio::awaitable<bool> Connection::serve_one() {
       try {
         core->handler(exchange);
       } catch (const std::exception& problem) {
-        exchange->reply(core->options.error_page ? core->options.error_page(500, problem.what())
-                                                 : Response{.status = 500, .body = "internal error\n"});
+        try {
+          exchange->reply(core->options.error_page ? core->options.error_page(500, problem.what())
+                                                   : Response{.status = 500, .body = "internal error\n"});
+        } catch (const std::bad_alloc&) {  // not even for that: letting go of the exchange says a little
+        }
       }
       exchange.reset();
       core->bodies_bytes -= body_bytes;  // the handler has read the body, or given it up
@@ -438,31 +455,55 @@ asio::awaitable<bool> Connection::serve_one() {
   co_return keep && !closed_;
 }
 
+// Over when the client is slower than it may be with its headers.
+asio::awaitable<bool> Connection::shake_hands() {
+  set_deadline(Clock::now() + options().header_timeout);
+  mid_write_ = true;  // nothing else would notice that it is late
+  error_code error;
+  auto token = asio::redirect_error(asio::use_awaitable, error);
+  co_await transport_.async_handshake(token);
+  mid_write_ = false;
+  set_deadline(Clock::time_point::max());
+  if (is_plain_http(error) && !closed_) {
+    refuse(400, "this port speaks TLS: use https://");
+    error_code ignored;
+    transport_.socket().non_blocking(true, ignored);
+    transport_.socket().write_some(asio::buffer(output_), ignored);
+    output_.clear();
+  }
+  co_return !error && !closed_;
+}
+
 asio::awaitable<void> Connection::run() {
   bool more = true;
+  if (transport_.is_tls()) more = co_await shake_hands();
+  const bool shaken = more;
   while (more) {
     more = co_await serve_one();
   }
+  // TLS tells that an answer is whole, and not cut off by somebody on the way.
+  if (transport_.is_tls() && shaken && !closed_ && !end_of_input_) co_await linger();
   close();
 }
 
 void Connection::post_close(bool force) {
-  asio::post(socket_.get_executor(), [weak = weak_from_this(), force] {
+  asio::post(transport_.executor(), [weak = weak_from_this(), force] {
     const auto self = weak.lock();
     if (!self) return;
     if (force || (!self->state_ && self->output_.empty() && !self->mid_write_)) self->close();
   });
 }
 
-void serve_connection(std::shared_ptr<Core> core, asio::ip::tcp::socket socket) {
+void serve_connection(std::shared_ptr<Core> core, asio::ip::tcp::socket socket, Tls::Context tls) {
   const auto executor = socket.get_executor();
-  auto connection = std::make_shared<Connection>(std::move(core), std::move(socket));
+  auto connection = std::make_shared<Connection>(std::move(core), std::move(socket), std::move(tls));
   asio::co_spawn(
       executor, [connection]() -> asio::awaitable<void> { return connection->run(); },
-      [connection](const std::exception_ptr&) {});
+      [connection](const std::exception_ptr&) { connection->close(); });  // also where memory ended
 }
 
 void refuse_connection(const std::shared_ptr<Core>& core, asio::ip::tcp::socket socket) {
+  if (!core->options.tls_certificate.empty()) return;
   Response response{.status = 503, .body = "too many connections; try again in a moment\n"};
   if (core->options.error_page) {
     response = core->options.error_page(503, "too many connections; try again in a moment");

@@ -12,6 +12,7 @@
 #include <unordered_set>
 
 #include "net/http/server.h"
+#include "net/http/tls.h"
 
 namespace deepwell::http {
 
@@ -32,9 +33,9 @@ struct Core {
   std::unordered_set<Connection*> connections;  ///< each removes itself when it ends
 };
 
-/// Serves `socket` until either side is done with it.
-void serve_connection(std::shared_ptr<Core> core, boost::asio::ip::tcp::socket socket);
-/// Answers 503 without reading, for one connection too many.
+/// Serves `socket` until either side is done with it; `tls` nullptr: in the clear.
+void serve_connection(std::shared_ptr<Core> core, boost::asio::ip::tcp::socket socket, Tls::Context tls);
+/// Answers 503 without reading, for one connection too many. Where TLS is spoken it only closes.
 void refuse_connection(const std::shared_ptr<Core>& core, boost::asio::ip::tcp::socket socket);
 /// Closes all that are idle; with `force`, all. From any thread.
 void close_connections(Core& core, bool force);

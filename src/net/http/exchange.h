@@ -11,7 +11,7 @@ namespace deepwell::http {
 
 /// One request and the way to answer it: either reply() once, or begin_stream(), send()..., end().
 /// Every function may be called from any thread; what comes after the end is ignored. Letting go of an
-/// exchange that was never answered answers 500; of an unfinished stream, ends it.
+/// exchange that was never answered answers 500; of an unfinished stream, cuts it off.
 class Exchange {
  public:
   virtual ~Exchange() = default;
@@ -21,7 +21,9 @@ class Exchange {
   virtual void reply(Response response) = 0;
   /// The answer will take its time. When reply() has not come after a while, this head goes out with an empty
   /// line, and more of these now and then, so that neither client nor proxy takes the silence for death; what
-  /// reply() brings then is its body alone, whatever its status. For JSON, where empty lines are nothing.
+  /// reply() brings then is its body alone. A failure's (400 and up) is sent, too, but the answer then ends
+  /// without its end and the connection closes: no client may take it for the success that the head was. For
+  /// JSON, where empty lines are nothing.
   virtual void hold(Response head) = 0;
 
   /// Sends the head at once (the body of `head` is ignored). From then on a comment goes out whenever

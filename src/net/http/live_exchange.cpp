@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/http/live_exchange.h"
 
+#include <new>
 #include <utility>
 
 #include "net/http/wire.h"
@@ -15,10 +16,10 @@ class LiveExchange final : public Exchange {
   ~LiveExchange() override {
     if (ended_.load()) return;
     if (begun_.load()) {
-      end();
-    } else {
-      reply({.status = 500, .body = "the request was dropped without an answer\n"});
+      cut_off();
+      return;
     }
+    reply({.status = 500, .body = "the request was dropped without an answer\n"});
   }
 
   const Request& request() const override { return request_; }
@@ -26,52 +27,44 @@ class LiveExchange final : public Exchange {
 
   void reply(Response response) override {
     if (begun_.load() || ended_.exchange(true)) return;
-    bool committed = false;
-    {
-      const std::lock_guard lock(state_->mutex);
-      committed = state_->committed;
-      state_->held_head.clear();
-    }
-    if (committed) {  // too late for a head
-      note(response.status, response.body.size());
-      return line_->append(chunk(response.body) + "0\r\n\r\n", state_, true, true);
-    }
-    const bool keep = state_->keep_alive && !line_->stopping();
-    std::string bytes = head_bytes(response, Framing::kLength, keep, cors());
-    note(response.status, response.body.size());
-    if (!state_->head_only && response.status != 204) bytes += response.body;
-    line_->append(std::move(bytes), state_, true, false);
+    within_memory([&] { send_whole(response); });
   }
   void hold(Response head) override {
     if (begun_.load() || ended_.load() || !state_->chunks_allowed || state_->head_only) return;
-    const bool keep = state_->keep_alive && !line_->stopping();
-    std::string bytes = head_bytes(head, Framing::kChunked, keep, cors());
-    {
-      const std::lock_guard lock(state_->mutex);
-      state_->held_head = std::move(bytes);
-    }
-    line_->append("", state_, false, false);  // wakes it, to see when
+    within_memory([&] {
+      const bool keep = state_->keep_alive && !line_->stopping();
+      std::string bytes = head_bytes(head, Framing::kChunked, keep, cors());
+      {
+        const std::lock_guard lock(state_->mutex);
+        state_->held_head = std::move(bytes);
+      }
+      line_->append("", state_, false, false);  // wakes it, to see when
+    });
   }
   void begin_stream(Response head) override {
     if (ended_.load() || begun_.exchange(true)) return;
     const bool chunks = state_->chunks_allowed;
     const bool keep = chunks && state_->keep_alive && !line_->stopping();
     note(head.status, 0);
-    if (head.content_type.starts_with("text/event-stream")) {
-      const std::lock_guard lock(state_->mutex);
-      state_->keep_alive_bytes = ": keep-alive\n\n";
-    }
-    line_->append(head_bytes(head, chunks ? Framing::kChunked : Framing::kUntilClose, keep, cors()), state_,
-                  false, true);
+    within_memory([&] {
+      if (head.content_type.starts_with("text/event-stream")) {
+        const std::lock_guard lock(state_->mutex);
+        state_->keep_alive_bytes = ": keep-alive\n\n";
+      }
+      line_->append(head_bytes(head, chunks ? Framing::kChunked : Framing::kUntilClose, keep, cors()), state_,
+                    false, true);
+    });
   }
   void send(std::string bytes) override {
     if (!begun_.load() || ended_.load() || bytes.empty()) return;
     note(0, bytes.size());
-    line_->append(state_->chunks_allowed ? chunk(bytes) : std::move(bytes), state_, false, true);
+    within_memory([&] {
+      line_->append(state_->chunks_allowed ? chunk(bytes) : std::move(bytes), state_, false, true);
+    });
   }
   void end() override {
     if (!begun_.load() || ended_.exchange(true)) return;
-    line_->append(state_->chunks_allowed ? "0\r\n\r\n" : "", state_, true, true);
+    within_memory([&] { line_->append(state_->chunks_allowed ? "0\r\n\r\n" : "", state_, true, true); });
   }
   void on_disconnect(std::function<void()> gone) override {
     bool now = false;
@@ -94,6 +87,41 @@ class LiveExchange final : public Exchange {
   }
 
  private:
+  /// An answer that misses a part must not look like one that does not: the connection closes.
+  template <class Work>
+  void within_memory(Work work) {
+    if (state_->lost) return;
+    try {
+      work();
+    } catch (const std::bad_alloc&) {
+      state_->lost = true;
+    }
+  }
+  void cut_off() {
+    state_->lost = true;
+    try {
+      line_->append("", state_, false, true);  // wakes it, to see that
+    } catch (const std::bad_alloc&) {          // then it looks by itself, a little later
+    }
+  }
+  void send_whole(const Response& response) {
+    bool committed = false;
+    {
+      const std::lock_guard lock(state_->mutex);
+      committed = state_->committed;
+      state_->held_head.clear();
+    }
+    note(response.status, response.body.size());
+    if (committed) {  // too late for a head
+      const bool failed = response.status >= 400;
+      if (failed) state_->keep_alive = false;
+      return line_->append(chunk(response.body) + (failed ? "" : "0\r\n\r\n"), state_, true, true);
+    }
+    const bool keep = state_->keep_alive && !line_->stopping();
+    std::string bytes = head_bytes(response, Framing::kLength, keep, cors());
+    if (!state_->head_only && response.status != 204) bytes += response.body;
+    line_->append(std::move(bytes), state_, true, false);
+  }
   std::vector<Header> cors() const { return cors_headers(line_->options().cors_origins, state_->origin); }
   void note(int status, std::size_t bytes) {
     const std::lock_guard lock(state_->mutex);

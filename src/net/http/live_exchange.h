@@ -23,6 +23,7 @@ struct ExchangeState {
   int status = 0;
   std::size_t bytes = 0;
   std::atomic<std::size_t> unsent{0};
+  std::atomic<bool> lost{false};  ///< a part of the answer found no memory: it cannot go on
   std::string origin;
   bool head_only = false, keep_alive = false, chunks_allowed = true;
   std::string held_head;   ///< goes out when the answer is late; "" otherwise

@@ -33,11 +33,13 @@ struct Server::Impl {
 
   Status listen();
   asio::awaitable<void> accept();
+  void take(tcp::socket socket);
 
   asio::thread_pool workers;
   std::shared_ptr<Core> core;
   tcp::acceptor acceptor;
   std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work;
+  std::unique_ptr<Tls> tls;  ///< nullptr: plain HTTP
   std::vector<std::thread> threads;
   std::uint16_t bound_port = 0;
 };
@@ -83,27 +85,50 @@ asio::awaitable<void> Server::Impl::accept() {
       co_await pause.async_wait(rest);
       continue;
     }
-    std::size_t count = 0;
-    {
-      const std::lock_guard lock(core->mutex);
-      count = core->connections.size();
-    }
+    take(std::move(socket));
+  }
+}
+
+void Server::Impl::take(tcp::socket socket) {
+  std::size_t count = 0;
+  {
+    const std::lock_guard lock(core->mutex);
+    count = core->connections.size();
+  }
+  // Without memory for it the connection closes; the next one may find some.
+  try {
     if (count >= core->options.connections_max) {
       refuse_connection(core, std::move(socket));
     } else {
-      serve_connection(core, std::move(socket));
+      serve_connection(core, std::move(socket), tls ? tls->now() : nullptr);
+    }
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+/// Does the io threads' work. What a handler could not do for want of memory fails alone.
+void run_io(Core& core) {
+  while (true) {
+    try {
+      core.io.run();
+      return;
+    } catch (const std::bad_alloc&) {
     }
   }
 }
 
 Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Handler handler) {
   auto impl = std::make_unique<Impl>(std::move(options), std::move(handler));
+  const ServerOptions& given = impl->core->options;
+  if (!given.tls_certificate.empty()) {
+    DW_TRY(impl->tls, Tls::open(given.tls_certificate, given.tls_key, given.report));
+  }
   DW_RETURN_IF_ERROR(impl->listen());
   asio::co_spawn(
       impl->core->io, [raw = impl.get()]() -> asio::awaitable<void> { return raw->accept(); },
       asio::detached);
   for (int i = 0; i < impl->core->options.io_threads; ++i) {
-    impl->threads.emplace_back([core = impl->core] { core->io.run(); });
+    impl->threads.emplace_back([core = impl->core] { run_io(*core); });
   }
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }

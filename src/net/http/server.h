@@ -27,15 +27,18 @@ struct ServerOptions {
   std::chrono::milliseconds body_timeout{60'000};      ///< the whole body
   std::chrono::milliseconds write_timeout{30'000};     ///< without the client taking a byte
   std::chrono::milliseconds keep_alive_every{15'000};  ///< comment on a silent stream
+  std::string tls_certificate, tls_key;   ///< PEM files, taken over when they change; "": plain HTTP
   std::vector<std::string> cors_origins;  ///< web pages of these origins may read answers; "*": all
   /// What to answer when HTTP itself is wrong (400, 408, 413, 431, 500, 503); empty: plain text.
   std::function<Response(int status, std::string message)> error_page;
+  std::function<void(const std::string& line)> report;  ///< what the operator should know; empty: nothing
 };
 
-/// An HTTP/1.1 server: keep-alive, pipelining (answers in order), chunked streams.
+/// An HTTP/1.1 server, also over TLS: keep-alive, pipelining (answers in order), chunked streams.
 class Server {
  public:
-  /// Binds and serves until stopped. Errors: kIo with the address and the reason.
+  /// Binds and serves until stopped. Errors: kIo with the address and the reason; kIo and kInvalid for TLS'
+  /// files.
   static Result<std::unique_ptr<Server>> start(ServerOptions options, Handler handler);
   ~Server();  ///< stop(0)
   Server(const Server&) = delete;

@@ -299,13 +299,30 @@ TEST_F(HttpServerTest, AHeldAnswerShowsThatItIsOnItsWay) {
   auto exchange = held();
   exchange->hold({.content_type = "application/json"});
   ASSERT_TRUE(client.receive_until("1\r\n\n\r\n1\r\n\n\r\n"));
-  exchange->reply({.status = 500, .content_type = "application/json", .body = "{\"late\": true}"});
+  exchange->reply({.content_type = "application/json", .body = "{\"late\": true}"});
   const Reply reply = client.read_reply();
-  EXPECT_EQ(reply.status, 200) << "it had gone out";
+  EXPECT_EQ(reply.status, 200);
   EXPECT_EQ(reply.header("Content-Type"), "application/json");
   EXPECT_TRUE(reply.complete);
   EXPECT_EQ(reply.body.substr(reply.body.find_first_not_of('\n')), "{\"late\": true}");
   EXPECT_EQ(client.get("/again").status, 200) << "the connection goes on";
+}
+
+TEST_F(HttpServerTest, AHeldAnswerThatFailsIsCutOff) {
+  ServerOptions options;
+  options.keep_alive_every = 30ms;
+  start(options);
+  RawClient client(port());
+  client.send("POST /hold HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+  auto exchange = held();
+  exchange->hold({.content_type = "application/json"});
+  ASSERT_TRUE(client.receive_until("1\r\n\n\r\n"));
+  exchange->reply({.status = 500, .content_type = "application/json", .body = "{\"error\": 1}"});
+  const Reply reply = client.read_reply();
+  EXPECT_EQ(reply.status, 200) << "it had gone out";
+  EXPECT_NE(reply.body.find("{\"error\": 1}"), std::string::npos);
+  EXPECT_FALSE(reply.complete) << "nobody may take this for a success";
+  EXPECT_TRUE(client.receive_until_closed());
 }
 
 TEST_F(HttpServerTest, AHeldAnswerThatComesInTimeIsAnyOther) {
