@@ -4,6 +4,7 @@
 
 #include "text/tokenizer/bpe_tokenizer.h"
 #include "text/tokenizer/byte_alphabet.h"
+#include "text/tokenizer/nfc.h"
 
 namespace deepwell {
 namespace {
@@ -168,12 +169,18 @@ Status BpeTokenizer::load_bytes() {
     if (is_special(i) || !byte_alphabet::append_bytes_of(text, bytes_)) bytes_ += text;
   }
   bytes_at_.push_back(bytes_.size());
+  std::vector<bool> composed(tokens.size());
+  std::string memory;
+  for (const Token t : vocabulary_.nfc_specials) {
+    composed[static_cast<std::size_t>(t)] = true;
+    nfc_special_.add(to_nfc(bytes_of(t), memory), t);
+  }
   // Special ones first: where two tokens have the same bytes, a text such as "<think>" means the special one.
   for (const bool special : {true, false})
     for (Token i = 0; i < size(); ++i) {
       if (is_special(i) != special || type_of(i) == TokenType::kUnused) continue;
       by_bytes_.insert(bytes_of(i), i, text_of);
-      if (special) special_.add(bytes_of(i), i);
+      if (special && !composed[static_cast<std::size_t>(i)]) special_.add(bytes_of(i), i);
     }
   return Done{};
 }

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "text/tokenizer/nfc.h"
+
 namespace deepwell {
 
 /// One call's working state: a piece's tokens come from the cache, or are merged and kept there.
@@ -75,17 +77,23 @@ std::vector<Token> BpeTokenizer::encode(std::string_view text, EncodeOptions opt
   std::vector<Token> out;
   out.reserve(text.size() / 3 + 4);
   auto encoder = encoders_.take(*this);
-  std::size_t at = 0;
-  if (options.parse_special && !special_.empty()) {
-    for (;;) {
-      const SpecialTokens::Match match = special_.find(text, at);
+  // Calls `plain` with the texts between special tokens.
+  const auto split = [&](std::string_view whole, const SpecialTokens& special, auto plain) {
+    std::size_t at = 0;
+    while (options.parse_special && !special.empty()) {
+      const SpecialTokens::Match match = special.find(whole, at);
       if (match.token < 0) break;
-      encoder->encode(text.substr(at, match.begin - at), out);
+      plain(whole.substr(at, match.begin - at));
       out.push_back(match.token);
       at = match.end;
     }
-  }
-  encoder->encode(text.substr(at), out);
+    plain(whole.substr(at));
+  };
+  std::string composed;
+  split(text, special_, [&](std::string_view part) {
+    if (!vocabulary_.nfc) return encoder->encode(part, out);
+    split(to_nfc(part, composed), nfc_special_, [&](std::string_view plain) { encoder->encode(plain, out); });
+  });
   encoders_.give(std::move(encoder));
   if (options.add_special && add_bos_ && vocabulary_.bos && (out.empty() || out.front() != *vocabulary_.bos))
     out.insert(out.begin(), *vocabulary_.bos);

@@ -57,7 +57,7 @@ class BpeTokenizer final : public Tokenizer {
   std::string bytes_;                  // of all tokens, one after the other
   std::vector<std::size_t> bytes_at_;  // (tokens + 1)
   TextIndex by_bytes_;
-  SpecialTokens special_;
+  SpecialTokens special_, nfc_special_;  // looked for in the text as given; as composed
   MergeTable merges_;
   ByteTokens byte_tokens_;
   pretokenizer::Sequence pieces_;

@@ -33,6 +33,8 @@ struct Vocabulary {
   std::string pre;                  ///< name of the pre-tokenizer: "smollm", "llama-bpe", "deepseek-v3", ...
   std::vector<std::string> patterns;  ///< regexes applied in turn instead of `pre` (tokenizer.json), or empty
   bool ignore_merges = false;         ///< a piece that is a token is taken whole
+  bool nfc = false;                   ///< text between special tokens is composed (nfc.h) before it is cut
+  std::vector<Token> nfc_specials;    ///< special tokens that are looked for in the composed text
   std::optional<bool> add_bos, add_eos;  ///< absent: the pre-tokenizer's default
   std::optional<Token> bos, eos, eot, eom, unknown, padding, fim_prefix, fim_suffix, fim_middle;
 };
@@ -49,7 +51,8 @@ class Tokenizer {
     bool parse_special = false;  ///< true: texts of control and user-defined tokens become those tokens
     bool add_special = false;    ///< true: bos/eos as the vocabulary wants
   };
-  /// Any bytes, also broken UTF-8; never fails. decode(encode(x)) == x when nothing special is added.
+  /// Any bytes, also broken UTF-8; never fails. decode(encode(x)) == x when nothing special is added
+  /// and x is what the vocabulary's normalizer makes of it.
   ///
   /// A byte that is no part of valid UTF-8 is a symbol character of its own to the pre-tokenizer. Where the
   /// vocabulary has no token for a byte, that byte is dropped, as Hugging Face does; a byte that no UTF-8

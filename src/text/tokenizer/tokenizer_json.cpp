@@ -48,17 +48,22 @@ Status check_model(const Json& model) {
   return Done{};
 }
 
-Status check_normalizer(const Json& normalizer) {
+/// NFC, alone or in sequences, is what there is: in vocabularies made by Qwen.
+Status read_normalizer(const Json& normalizer, Vocabulary& v, int depth) {
   if (normalizer.is_null()) return Done{};
+  const std::string type = text_of(member(normalizer, "type"));
   const Json& parts = member(normalizer, "normalizers");
-  if (text_of(member(normalizer, "type")) == "Sequence" && parts.is_array()) {
-    for (const Json& part : parts)
-      if (!part.is_object() || text_of(member(part, "type")) != "Sequence" ||
-          !member(part, "normalizers").empty())
-        return unsupported("normalizer " + type_of(part));
+  if (type == "NFC") {
+    v.nfc = true;
     return Done{};
   }
-  return unsupported("normalizer " + type_of(normalizer));
+  if (type != "Sequence" || !parts.is_array() || depth > 8)
+    return unsupported("normalizer " + type_of(normalizer));
+  for (const Json& part : parts) {
+    if (!part.is_object()) return unsupported("normalizer " + type_of(part));
+    DW_RETURN_IF_ERROR(read_normalizer(part, v, depth + 1));
+  }
+  return Done{};
 }
 
 struct PreTokenizers {
@@ -169,6 +174,7 @@ Status place_added_tokens(Vocabulary& v, const Json& added) {
         return unsupported("added token '" + text_of(content) + "' with " + flag);
     const TokenType type = is_true(member(token, "special")) ? TokenType::kControl : TokenType::kUserDefined;
     DW_RETURN_IF_ERROR(place_token(v, content.get<std::string>(), id.get<std::int64_t>(), type));
+    if (v.nfc && is_true(member(token, "normalized"))) v.nfc_specials.push_back(id.get<Token>());
   }
   return Done{};
 }
@@ -206,7 +212,6 @@ Result<Vocabulary> vocabulary_from_json(std::string_view json) {
   DW_TRY(TokenizerDocument document, parse_tokenizer_document(json));
   const Json& model = member(document.rest, "model");
   DW_RETURN_IF_ERROR(check_model(model));
-  DW_RETURN_IF_ERROR(check_normalizer(member(document.rest, "normalizer")));
   PreTokenizers pre;
   if (!member(document.rest, "pre_tokenizer").is_null())
     DW_RETURN_IF_ERROR(add_pretokenizer(member(document.rest, "pre_tokenizer"), pre, 0));
@@ -216,6 +221,7 @@ Result<Vocabulary> vocabulary_from_json(std::string_view json) {
     return unsupported("decoder " + type_of(decoder));
 
   Vocabulary v;
+  DW_RETURN_IF_ERROR(read_normalizer(member(document.rest, "normalizer"), v, 0));
   const std::size_t expected = document.vocab.size() + member(document.rest, "added_tokens").size();
   v.tokens.reserve(expected);
   v.types.reserve(expected);

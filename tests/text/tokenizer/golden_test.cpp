@@ -57,6 +57,17 @@ TEST_P(GoldenTest, ReadsANamedPreTokenizerAsItsPatterns) {
   expect_golden(*make(std::move(v)), lines, expected);
 }
 
+// Qwen's own files compose characters first; the distills' do not.
+TEST(GoldenNormalizerTest, ComposesAsHuggingFaceDoes) {
+  auto json = nlohmann::json::parse(read_file(golden_folder() + "/qwen2.tokenizer.json"));
+  json["normalizer"] = {{"type", "NFC"}};
+  const auto tokenizer = Tokenizer::from_json(json.dump());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().message;
+  const auto lines = nlohmann::json::parse(read_file(golden_folder() + "/lines.json"));
+  expect_golden(**tokenizer, lines,
+                nlohmann::json::parse(read_file(golden_folder() + "/qwen2-nfc.expected.json")));
+}
+
 TEST_P(GoldenTest, KeepsEveryByteOfEveryLine) {
   const auto tokenizer = golden_tokenizer(GetParam());
   for (const auto& line : lines) {

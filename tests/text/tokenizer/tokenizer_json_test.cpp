@@ -82,7 +82,7 @@ TEST(TokenizerJsonTest, NamesWhatItCannotDo) {
   unsupported("/model/byte_fallback", true, "byte_fallback");
   unsupported("/model/end_of_word_suffix", "</w>", "end_of_word_suffix");
   unsupported("/model/continuing_subword_prefix", "##", "continuing_subword_prefix");
-  unsupported("/normalizer", {{"type", "NFC"}}, "normalizer 'NFC'");
+  unsupported("/normalizer", {{"type", "NFKC"}}, "normalizer 'NFKC'");
   unsupported("/normalizer", {{"type", "Sequence"}, {"normalizers", {{{"type", "Lowercase"}}}}},
               "'Lowercase'");
   unsupported("/pre_tokenizer", nullptr, "without ByteLevel");
