@@ -7,15 +7,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <limits>
-#include <map>
 #include <set>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
-#include "engine/models/loader.h"
+#include "cli/fit_work.h"
 #include "engine/models/model.h"
 #include "engine/quant/weight_format.h"
 #include "engine/run/describe.h"
@@ -24,9 +21,9 @@ namespace deepwell {
 namespace {
 
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
-constexpr std::int64_t kContextDefault = 8192;  // as EngineOptions::context says
-constexpr std::int64_t kContextUseful = 512;    // less holds no question and its answer
-constexpr std::int64_t kProgramBytes = 16'000'000, kTokenizerBytesPerToken = 256;  // measured
+constexpr std::int64_t kContextDefault = 8192;         // as EngineOptions::context says
+constexpr std::int64_t kContextUseful = 512;           // less holds no question and its answer
+constexpr std::int64_t kTokenizerBytesPerToken = 256;  // measured
 // Files named after a type hold a few matrices in larger ones; the common mixes are at most this much larger.
 constexpr double kMixSlack = 1.08;
 
@@ -40,11 +37,6 @@ std::int64_t times(std::int64_t a, std::int64_t b) {
   return __builtin_mul_overflow(a, b, &product) ? kMost : product;
 }
 std::int64_t whole(double bytes) { return bytes < 9e18 ? static_cast<std::int64_t>(bytes) : kMost; }
-
-bool is_routed(const FileTensor& tensor) { return tensor.name.find("_exps.") != std::string::npos; }
-
-/// Older files of latent attention hold keys and values in one matrix; it is rearranged at load, as floats.
-bool is_expanded(const FileTensor& tensor) { return tensor.name.ends_with(".attn_kv_b.weight"); }
 
 /// Latent attention keeps the matrix that expands keys for prompts as floats beside the one it has from the
 /// file.
@@ -61,28 +53,6 @@ std::int64_t turned_bytes(const ModelFile& file, const FileTensor& tensor) {
                                : whole(static_cast<double>(bytes) * static_cast<double>(key) /
                                        static_cast<double>(key + value));
 }
-
-/// Not what comes beside the model: layers past the last (prediction of further tokens), and the matrix above
-/// where the file has its two parts too.
-bool is_loaded(const ModelFile& file, const FileTensor& tensor) {
-  const std::string architecture = file.architecture();
-  if (is_expanded(tensor) && file.metadata().has(architecture + ".attention.key_length_mla")) return false;
-  if (!tensor.name.starts_with("blk.")) return true;
-  const std::int64_t layers =
-      file.metadata().integer(architecture + ".block_count").value_or(kMost) - drafting_layers(file);
-  std::int64_t layer = 0;
-  const char* const begin = tensor.name.data() + 4;
-  const auto [end, error] = std::from_chars(begin, tensor.name.data() + tensor.name.size(), layer);
-  return error != std::errc() || *end != '.' || layer < layers;
-}
-
-/// Numbers to look up, as experts by token: kept in 32 bits.
-bool is_integers(const FileTensor& tensor) {
-  return tensor.type == TypeId::kI32 || tensor.type == TypeId::kI64;
-}
-
-/// Matrices stacked in one tensor: experts, heads.
-std::int64_t slabs_of(const FileTensor& tensor) { return tensor.shape[2] * tensor.shape[3]; }
 
 std::int64_t packed_bytes(const FileTensor& tensor) {
   const WeightFormat* format = find_weight_format(is_expanded(tensor) ? TypeId::kF32 : tensor.type);
@@ -141,58 +111,18 @@ void count_weights(const ModelFile& file, FitNeeds& needs) {
         *unusable.begin());
 }
 
-/// What a matrix makes of one token and is given for it, in floats; the latter also as int8 beside scales.
-double activation_bytes(const ModelFile& file, const FitNeeds& needs, const FileTensor& tensor) {
-  auto made = static_cast<double>(tensor.rows()), given = 0.5 * static_cast<double>(tensor.row_length());
-  if (is_routed(tensor)) {
-    made = static_cast<double>(tensor.shape[1]) * static_cast<double>(needs.experts_used);
-    given *= static_cast<double>(needs.experts_used);
-  } else if (slabs_of(tensor) > 1) {
-    given = static_cast<double>(tensor.row_length()) * static_cast<double>(slabs_of(tensor));
-  } else if (is_expanded(tensor)) {  // every head meets the latents twice
-    const auto heads = file.metadata().integer(file.architecture() + ".attention.head_count").value_or(1);
-    given = 2 * static_cast<double>(heads) * static_cast<double>(tensor.row_length());
-  }
-  return 4 * (made + given);
-}
-
-/// Activations of a step of `rows` tokens. Attention and feed-forward parts take turns, but memory taken in
-/// chunks for the one seldom suits the other: the largest of both count. Measured: 5 to 25 % too much.
-std::int64_t step_bytes(const ModelFile& file, const FitNeeds& needs, std::int64_t rows) {
-  struct Block {
-    double attention = 0, feed_forward = 0;
-  };
-  std::map<std::string_view, Block> blocks;  // by "blk.3"
-  for (const FileTensor& tensor : file.tensors()) {
-    const std::string_view name = tensor.name;
-    if (!name.starts_with("blk.") || tensor.rows() == 1 || is_integers(tensor) || !is_loaded(file, tensor))
-      continue;
-    const std::size_t end = name.find('.', 4);
-    if (end == std::string_view::npos) continue;
-    Block& block = blocks[name.substr(0, end)];
-    (name.substr(end + 1).starts_with("attn") ? block.attention : block.feed_forward) +=
-        activation_bytes(file, needs, tensor);
-  }
-  Block largest;
-  for (const auto& [name, block] : blocks)
-    largest = {std::max(largest.attention, block.attention),
-               std::max(largest.feed_forward, block.feed_forward)};
-  // The residual, which may be several streams, and its norm.
-  const auto streams = file.metadata().integer(file.architecture() + ".hyper_connection.count").value_or(1);
-  const double stream = (1 + static_cast<double>(streams)) * 4.0 * static_cast<double>(needs.info.width);
-  return whole(static_cast<double>(rows) * (largest.attention + largest.feed_forward + stream));
-}
-
 std::int64_t vocabulary_of(const ModelFile& file) {
   const FileTensor* table = file.find("token_embd.weight");
   return table == nullptr ? 0 : table->rows();
 }
 
 std::int64_t work_bytes(const ModelFile& file, const FitNeeds& needs) {
-  const std::int64_t rows = EngineOptions{}.prefill_chunk + needs.parallel - 1;
-  const std::int64_t vocabulary = vocabulary_of(file);
-  std::int64_t bytes = step_bytes(file, needs, rows);
+  const std::int64_t chunk = std::min<std::int64_t>(EngineOptions{}.prefill_chunk, needs.context);
+  const std::int64_t rows = chunk + needs.parallel - 1, vocabulary = vocabulary_of(file);
+  std::int64_t bytes = whole(step_bytes(file, {rows, needs.context, needs.info.width, needs.experts_used}));
   bytes = plus(bytes, times(times(vocabulary, 4), needs.parallel));  // logits
+  // A file may be without a vocabulary: weights alone, to be measured.
+  if (file.metadata().text("tokenizer.ggml.model") == "none") return plus(bytes, kProgramBytes);
   return plus(bytes, plus(kProgramBytes, times(vocabulary, kTokenizerBytesPerToken)));
 }
 

@@ -120,6 +120,7 @@ TEST_F(Fit, TheCacheFollowsContextParallelAndType) {
   EXPECT_EQ(needs(llama(true), {4096, 3}).cache_bytes, 3 * one);
   EXPECT_EQ(needs(llama(true), {8192, 1}).cache_bytes, 2 * one);
   EXPECT_EQ(needs(llama(true), {4096, 1, CacheType::kF32}).cache_bytes, 2 * one);
+  EXPECT_LT(needs(llama(true), {4096, 1, CacheType::kQ8}).cache_bytes, one * 3 / 4);
   EXPECT_EQ(needs(llama(true), {1, 1}).cache_bytes, one / 64) << "a page of 64 tokens at least";
   EXPECT_EQ(needs(llama(true, 1 << 20)).context, 8192) << "without a wish: at most 8192";
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // deepwell fit: will this model run here, and how fast at most, from its header alone.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <iostream>
 #include <memory>
@@ -8,6 +11,7 @@
 #include "base/cpu.h"
 #include "cli/command.h"
 #include "cli/fit_estimate.h"
+#include "cli/known_models.h"
 #include "cli/machine.h"
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/run/describe.h"
@@ -18,7 +22,7 @@ namespace deepwell {
 namespace {
 
 struct Flags {
-  std::string model, cache_type = "f16";
+  std::string model, type, cache_type = "f16";
   FitRequest request;
   FitMachine machine;
   std::uint64_t ram = 0;
@@ -54,10 +58,19 @@ Result<FitMachine> complete(const Flags& flags, bool speed) {
   return machine;
 }
 
+/// What is here under that name; else, or when a type is given, a released model's shapes.
+Result<std::unique_ptr<ModelFile>> open_header(const Flags& flags) {
+  if (!flags.type.empty()) return known_model(flags.model, flags.type);
+  const auto path = resolve_model(flags.model);
+  if (path.ok()) return open_weights(*path);
+  if (path.error().code == ErrorCode::kNotFound)
+    if (auto known = known_model(flags.model, "Q4_K_M"); known.ok()) return known;
+  return path.error();
+}
+
 Result<bool> fit(Flags flags) {
   flags.request.cache_type = *parse_cache_type(flags.cache_type);  // one of the names, by its check
-  DW_TRY(const std::string path, resolve_model(flags.model));
-  DW_TRY(const std::unique_ptr<ModelFile> file, open_weights(path));
+  DW_TRY(const std::unique_ptr<ModelFile> file, open_header(flags));
   DW_TRY(const FitNeeds needs, count_needs(*file, flags.request));
   DW_TRY(const FitMachine machine, complete(flags, !needs.weights_only));
   if (flags.json)
@@ -74,8 +87,12 @@ Command command_commands_fit() {
   return {[](CLI::App& app) -> std::function<int()> {
     auto flags = std::make_shared<Flags>();
     CLI::App* sub = app.add_subcommand("fit", "Will a model run here, and how fast");
-    sub->add_option("MODEL", flags->model, "A GGUF file, a checkpoint's directory, or a name in the store")
+    sub->add_option("MODEL", flags->model,
+                    "A GGUF file, a checkpoint's directory, a name in the store, or a released model's name")
         ->required();
+    sub->add_option(
+        "--type", flags->type,
+        "Of a released model whose file is not here: its weights' type, as Q4_K_M, Q8_0 or F8_E4M3");
     sub->add_option("-c,--context", flags->request.context,
                     "Tokens of prompt and answer; 0: the model's own, at most 8192")
         ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 30))
@@ -99,13 +116,17 @@ Command command_commands_fit() {
         ->check(CLI::Range(0, 1024));
     sub->add_flag("--json", flags->json, "One JSON object");
     sub->footer(
-        "Nothing is loaded: sizes come from the file's header, speeds from what memory and processor allow.\n"
-        "Exit code 0: it fits as asked. 1: it does not; the verdict says what would.\n\n"
-        "Examples:\n"
-        "  deepwell fit default\n"
-        "  deepwell fit model.gguf --context 32768 --parallel 8\n"
-        "  deepwell fit model.gguf --ram 512GB --bandwidth 400 --gops 20000     another machine\n"
-        "  deepwell fit model.gguf --json | jq .tokens_per_second_at_most");
+        std::string(
+            "Nothing is loaded: sizes come from the file's header, speeds from what memory and processor "
+            "allow.\n"
+            "Exit code 0: it fits as asked. 1: it does not; the verdict says what would.\n\n"
+            "Examples:\n"
+            "  deepwell fit default\n"
+            "  deepwell fit model.gguf --context 32768 --parallel 8\n"
+            "  deepwell fit model.gguf --ram 512GB --bandwidth 400 --gops 20000     another machine\n"
+            "  deepwell fit deepseek-v3 --type Q8_0 --ram 1TB --bandwidth 600              without the file\n"
+            "  deepwell fit model.gguf --json | jq .tokens_per_second_at_most\n\n") +
+        fmt::format("Released models: {}.", fmt::join(known_models(), ", ")));
     return [flags] {
       const Result<bool> fits = fit(*flags);
       if (fits.ok()) return *fits ? 0 : 1;

@@ -13,6 +13,10 @@ struct ExpandedAttention {
   std::int64_t heads, nope, rope, latent, value;
   float scale;
 
+  /// Floats of the heads' keys (`query` elements) and values that are expanded at once, of `seen` tokens.
+  static std::int64_t expanded_floats(std::int64_t heads, std::int64_t query, std::int64_t value,
+                                      std::int64_t seen);
+
   /// q (rows, heads, nope + rope), rotated; out (rows, heads, value). keys, values: per head (nope, latent)
   /// and (value, latent). Cache entries are (latent + rope), those of LatentAttention. One sequence's rows.
   void attend(const float* q, const HeadLinear& keys, const HeadLinear& values, const Batch& batch,

@@ -3,42 +3,35 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <vector>
 
 namespace deepwell {
 
-/// Memory of one step: taken in turn, given back all at once. It grows by doubling and keeps what it has, so
-/// that a step like one before it allocates nothing. 64-byte aligned. One thread. Without memory it throws
-/// std::bad_alloc, which whoever runs the step turns into an error.
+/// Memory of one step: taken in turn, given back all at once. Address space is reserved at first; what a step
+/// reached stays usable, so that a step like one before it allocates nothing, and what no step reached takes
+/// no memory. 64-byte aligned. One thread. Without memory it throws std::bad_alloc, which whoever runs the
+/// step turns into an error.
 class Scratch {
  public:
+  Scratch() = default;
+  ~Scratch();
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
   template <class T>
   T* take(std::int64_t count) {
     return reinterpret_cast<T*>(take_bytes(static_cast<std::size_t>(count) * sizeof(T)));
   }
   /// Everything taken since the mark is free again.
-  struct Mark {
-    std::size_t chunk, used;
-  };
-  Mark mark() const { return {chunk_, used_}; }
-  void release(Mark mark) {
-    chunk_ = mark.chunk;
-    used_ = mark.used;
-  }
-  std::size_t bytes() const;
+  std::size_t mark() const { return used_; }
+  void release(std::size_t mark) { used_ = mark; }
+  std::size_t bytes() const { return usable_; }  ///< the most that steps took, about
 
  private:
-  struct Free {
-    void operator()(std::byte* memory) const;
-  };
-  struct Chunk {
-    std::unique_ptr<std::byte, Free> memory;
-    std::size_t size;
-  };
   std::byte* take_bytes(std::size_t bytes);
-  std::vector<Chunk> chunks_;
-  std::size_t chunk_ = 0, used_ = 0;
+  void grow(std::size_t bytes);
+
+  std::byte* memory_ = nullptr;
+  std::size_t reserved_ = 0, usable_ = 0, used_ = 0;
 };
 
 /// Frees what a block took.
@@ -51,7 +44,7 @@ class ScratchScope {
 
  private:
   Scratch& scratch_;
-  Scratch::Mark mark_;
+  std::size_t mark_;
 };
 
 }  // namespace deepwell

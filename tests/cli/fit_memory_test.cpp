@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goal: what `fit` says of memory is within 5 % of what a loaded model with a full context takes, for every
+// architecture; and released models are known without their files.
+// Method: models of real proportions and a tenth of the size, all weights zero and nowhere on disk, loaded
+// and fed a prompt as long as their context; the system says how much memory that took.
+#include "cli/fit_estimate.h"
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <fstream>
+#include <numeric>
+
+#include "cli/fit_work.h"
+#include "cli/known_models.h"
+#include "engine/run/runner.h"
+
+namespace deepwell {
+namespace {
+
+/// A header with zeros for weights: one stretch of memory that all tensors share, and that takes none.
+class Zeros final : public ModelFile {
+ public:
+  explicit Zeros(const ModelFile& header)
+      : path_(header.path()),
+        metadata_(header.metadata()),
+        tensors_(header.tensors().begin(), header.tensors().end()) {
+    metadata_.values["tokenizer.ggml.model"] = std::string("none");
+    for (const FileTensor& tensor : tensors_)
+      size_ = std::max(size_, static_cast<std::size_t>(tensor.data_bytes()));
+    memory_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    DW_CHECK(memory_ != MAP_FAILED);
+    for (FileTensor& tensor : tensors_)
+      tensor.bytes = {static_cast<const std::byte*>(memory_), static_cast<std::size_t>(tensor.data_bytes())};
+  }
+  ~Zeros() override { ::munmap(memory_, size_); }
+  const std::string& path() const override { return path_; }
+  const Metadata& metadata() const override { return metadata_; }
+  std::span<const FileTensor> tensors() const override { return tensors_; }
+  const FileTensor* find(std::string_view name) const override {
+    const auto found = std::ranges::find(tensors_, name, &FileTensor::name);
+    return found == tensors_.end() ? nullptr : &*found;
+  }
+  std::int64_t file_bytes() const override { return 0; }
+  void release(std::span<const std::byte>) const override {}
+
+ private:
+  std::string path_;
+  Metadata metadata_;
+  std::vector<FileTensor> tensors_;
+  std::size_t size_ = 1;
+  void* memory_ = nullptr;
+};
+
+std::int64_t memory_of_this_process() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;)
+    if (word == "RssAnon:") {
+      std::int64_t kib = 0;
+      status >> kib;
+      return kib * 1024;
+    }
+  return 0;
+}
+
+Status feed(Runner& runner, SequenceCache& cache, std::int64_t tokens) {
+  std::vector<float> logits(static_cast<std::size_t>(runner.model().shape().vocabulary));
+  cache.grow(tokens);
+  for (std::int64_t done = 0, count = 0; done < tokens; done += count) {
+    count = std::min<std::int64_t>(EngineOptions{}.prefill_chunk, tokens - done);
+    std::vector<std::int32_t> ids(static_cast<std::size_t>(count)), positions(ids.size());
+    std::iota(ids.begin(), ids.end(), static_cast<std::int32_t>(done));
+    std::iota(positions.begin(), positions.end(), static_cast<std::int32_t>(done));
+    const BatchSequence sequence{0, count, &cache, true};
+    const std::int32_t last = static_cast<std::int32_t>(count) - 1;
+    DW_RETURN_IF_ERROR(runner.forward({ids, positions, {&sequence, 1}, {&last, 1}}, logits.data()));
+  }
+  return Done{};
+}
+
+struct Case {
+  ModelDimensions model;
+  TypeId type;
+  CacheType cache = CacheType::kF16;
+};
+
+class FitMemory : public testing::TestWithParam<Case> {};
+
+TEST_P(FitMemory, IsWithinFivePercentOfWhatItTakes) {
+  const Case& c = GetParam();
+  const auto file = std::make_shared<const Zeros>(*model_header(c.model, c.type, false, "zeros"));
+  const std::int64_t context = c.model.context;
+  const auto needs = count_needs(*file, {context, 1, c.cache});
+  ASSERT_TRUE(needs.ok()) << needs.error().message;
+  ASSERT_EQ(needs->obstacle, "");
+  const std::int64_t said = needs->total_bytes() - needs->table_bytes - kProgramBytes;
+  const std::int64_t before = memory_of_this_process();
+  if (before == 0) GTEST_SKIP() << "this system does not say how much memory a process has";
+  auto runner = Runner::load(file, {2, c.cache, false, context});
+  ASSERT_TRUE(runner.ok()) << runner.error().message;
+  SequenceCache cache((*runner)->cache());
+  ASSERT_TRUE(feed(**runner, cache, context).ok());
+  const std::int64_t taken = memory_of_this_process() - before;
+  EXPECT_NEAR(static_cast<double>(said) / static_cast<double>(taken), 1.0, 0.05)
+      << "said " << said << " (weights " << needs->packed_bytes + needs->vector_bytes << ", cache "
+      << needs->cache_bytes << ", work " << needs->work_bytes - kProgramBytes << "), took " << taken;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EveryArchitecture, FitMemory,
+    testing::Values(
+        Case{{"v2_lite", "deepseek2", 3, 1024, 8, 0, 4096, 4096, 1024, 1, 32, 6, 2, 512}, TypeId::kQ4_K},
+        Case{{"v3", "deepseek2", 3, 1024, 16, 512, 4096, 4096, 1024, 1, 32, 8, 1, 512}, TypeId::kQ8_0},
+        Case{{"v3_q8", "deepseek2", 3, 1024, 16, 512, 4096, 4096, 1024, 1, 32, 8, 1, 512},
+             TypeId::kQ8_0,
+             CacheType::kQ8},
+        Case{{"v32", "deepseek32", 2, 1024, 16, 512, 4096, 4096, 1024, 1, 48, 8, 1, 512, 256}, TypeId::kQ8_0},
+        Case{{"v4", "deepseek4", 4, 1024, 8, 512, 0, 4096, 1024, 0, 32, 6, 1, 512, 64, 4}, TypeId::kMXFP4},
+        Case{{"qwen2", "qwen2", 6, 1024, 8, 0, 4096, 4096, 2048, 0, 0, 0, 0, 0, 0, 0, 2}, TypeId::kQ4_K},
+        Case{{"llama", "llama", 6, 1024, 8, 0, 4096, 4096, 2048, 0, 0, 0, 0, 0, 0, 0, 2}, TypeId::kF16}),
+    [](const auto& test) { return std::string(test.param.model.name); });
+
+// Parameters as published: 15.7 B, 236 B, 671 B, 284 B, 1573 B; the distills' are in their names.
+TEST(KnownModels, HaveAsManyParametersAsPublished) {
+  const std::pair<std::string_view, double> published[] = {
+      {"deepseek-v2-lite", 15.7},   {"deepseek-v2", 236},          {"deepseek-v3", 671},
+      {"deepseek-r1", 671},         {"deepseek-v3.1", 671},        {"deepseek-v3.2", 671},
+      {"deepseek-v4-flash", 284},   {"deepseek-v4-pro", 1573},     {"r1-distill-qwen-1.5b", 1.78},
+      {"r1-distill-qwen-7b", 7.6},  {"r1-distill-qwen-14b", 14.8}, {"r1-distill-qwen-32b", 32.8},
+      {"r1-distill-llama-8b", 8.0}, {"r1-distill-llama-70b", 70.6}};
+  EXPECT_EQ(std::size(published), known_models().size());
+  for (const auto& [name, billions] : published) {
+    const auto file = known_model(name, "Q4_K_M");
+    ASSERT_TRUE(file.ok()) << file.error().message;
+    const auto needs = count_needs(**file, {});
+    ASSERT_TRUE(needs.ok()) << name << ": " << needs.error().message;
+    EXPECT_EQ(needs->obstacle, "") << name;
+    EXPECT_NEAR(static_cast<double>(needs->info.parameters) / 1e9, billions, billions * 0.01) << name;
+  }
+}
+
+TEST(KnownModels, NameWhatThereIs) {
+  EXPECT_NE(known_model("deepseek-v9", "Q8_0").error().message.find("deepseek-v4-flash"), std::string::npos);
+  const Error error = known_model("deepseek-v3", "Q9").error();
+  EXPECT_EQ(error.code, ErrorCode::kInvalid);
+  EXPECT_NE(error.message.find("MXFP4"), std::string::npos) << error.message;
+}
+
+}  // namespace
+}  // namespace deepwell
