@@ -44,6 +44,10 @@ struct AttendBf16 {
   static constexpr std::string_view kName = "attend_bf16";
   using Fn = void(const AttendArgs& args);
 };
+struct AttendQ8 {  ///< cache_q8.h
+  static constexpr std::string_view kName = "attend_q8";
+  using Fn = void(const AttendArgs& args);
+};
 struct AttendF32 {
   static constexpr std::string_view kName = "attend_f32";
   using Fn = void(const AttendArgs& args);

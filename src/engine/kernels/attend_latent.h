@@ -30,6 +30,10 @@ struct AttendLatentBf16 {
   static constexpr std::string_view kName = "attend_latent_bf16";
   using Fn = void(const AttendLatentArgs& args);
 };
+struct AttendLatentQ8 {  ///< cache_q8.h
+  static constexpr std::string_view kName = "attend_latent_q8";
+  using Fn = void(const AttendLatentArgs& args);
+};
 struct AttendLatentF32 {
   static constexpr std::string_view kName = "attend_latent_f32";
   using Fn = void(const AttendLatentArgs& args);

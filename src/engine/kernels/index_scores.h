@@ -31,6 +31,10 @@ struct IndexScoresBf16 {
   static constexpr std::string_view kName = "index_scores_bf16";
   using Fn = void(const IndexScoresArgs& args);
 };
+struct IndexScoresQ8 {  ///< cache_q8.h
+  static constexpr std::string_view kName = "index_scores_q8";
+  using Fn = void(const IndexScoresArgs& args);
+};
 struct IndexScoresF32 {
   static constexpr std::string_view kName = "index_scores_f32";
   using Fn = void(const IndexScoresArgs& args);

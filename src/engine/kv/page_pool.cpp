@@ -19,10 +19,10 @@ std::int64_t aligned(std::int64_t bytes) { return (bytes + kAlign - 1) / kAlign 
 }  // namespace
 
 std::int64_t CacheLayout::bytes_per_page() const {
-  std::int64_t elements = 0;
+  std::int64_t bytes = 0;
   for (const auto& streams : layers)
-    for (const StreamSpec& stream : streams) elements += stream.width * entries_per_page(stream);
-  return elements * cache_element_bytes(type);
+    for (const StreamSpec& stream : streams) bytes += bytes_per_page(stream);
+  return bytes;
 }
 
 std::int64_t CacheLayout::rolling_bytes() const {
@@ -59,7 +59,7 @@ PagePool::PagePool(CacheLayout layout, std::int64_t pages, std::byte* memory)
     offsets_.emplace_back();
     for (const StreamSpec& stream : streams) {
       offsets_.back().push_back(offset);
-      offset += stream.width * layout_.entries_per_page(stream) * cache_element_bytes(layout_.type);
+      offset += layout_.bytes_per_page(stream);
     }
   }
   for (const auto& states : layout_.rolling) {

@@ -14,13 +14,14 @@
 
 namespace deepwell {
 
-/// One thing a layer remembers of the past: `width` elements for every entry, an entry for every
-/// `tokens_per_entry` tokens. Full attention has two such streams (keys, values), MLA one. An entry of more
-/// tokens than a page is in the page where it is complete; every page has a place for one.
+/// One thing a layer remembers of the past: `vectors` times `width` elements for every entry, an entry for
+/// every `tokens_per_entry` tokens. Full attention has two such streams (keys, values), MLA one. An entry of
+/// more tokens than a page is in the page where it is complete; every page has a place for one.
 struct StreamSpec {
   std::string_view name;
   std::int64_t width;
   int tokens_per_entry = 1;
+  std::int64_t vectors = 1;
 };
 
 /// One thing a layer keeps of a sequence's latest tokens, and overwrites as they come: a window's ring, an
@@ -43,7 +44,10 @@ struct CacheLayout {
   std::int64_t entries_per_page(const StreamSpec& stream) const {
     return stream.tokens_per_entry < page_tokens ? page_tokens / stream.tokens_per_entry : 1;
   }
-  std::int64_t bytes_per_page() const;
+  std::int64_t bytes_per_page(const StreamSpec& stream) const {
+    return entries_per_page(stream) * stream.vectors * cache_vector_bytes(type, stream.width);
+  }
+  std::int64_t bytes_per_page() const;  ///< of all streams
   std::int64_t bytes_per_token() const { return bytes_per_page() / page_tokens; }
   /// Of a sequence, beside its pages; each state is 64-byte aligned.
   std::int64_t rolling_bytes() const;

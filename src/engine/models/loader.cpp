@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 
@@ -111,6 +112,8 @@ Result<Linear> Loader::tied(const std::string& tensor, std::int64_t rows, std::i
     DW_TRY(bias, vector(tensor + ".bias", rows));
   }
   PackedMatrix packed(*format, rows, k, weight->data(), pool_);
+  DW_TRY(std::vector<float> beside, factors(tensor + ".weight", 1));
+  packed.set_factors(std::move(beside));
   count_progress(*weight);
   return Linear(std::move(packed), std::move(bias));
 }
@@ -127,6 +130,8 @@ Result<PackedMatrix> Loader::stack(const std::string& tensor, std::int64_t slabs
                     file_.path(), tensor, found->shape[2], found->shape[1], found->shape[0], slabs, rows, k)};
   DW_TRY(const WeightFormat* const format, format_of(*found));
   PackedMatrix packed(*format, rows, k, found->data(), pool_, slabs);
+  DW_TRY(std::vector<float> beside, factors(tensor, slabs));
+  packed.set_factors(std::move(beside));
   count_progress(*found);
   release(*found);
   return packed;
@@ -138,12 +143,38 @@ Result<std::vector<float>> Loader::floats(const std::string& tensor, std::int64_
   std::vector<float> values(static_cast<std::size_t>(rows * k));
   const std::int64_t row_bytes = found->row_bytes();
   const TensorRows from = found->data();
+  DW_TRY(const std::vector<float> beside, factors(tensor, 1));
   pool_.run(rows, [&](std::int64_t row, int) {
     std::vector<std::byte> made(static_cast<std::size_t>(row_bytes));
-    format->dequantize(from.at(row, row_bytes, made.data()), k, values.data() + row * k);
+    float* const to = values.data() + row * k;
+    format->dequantize(from.at(row, row_bytes, made.data()), k, to);
+    if (!beside.empty())
+      for (std::int64_t i = 0; i < k; ++i) to[i] *= beside[0];
   });
   count_progress(*found);
   return values;
+}
+
+Result<std::vector<float>> Loader::factors(const std::string& tensor, std::int64_t slabs) {
+  constexpr std::string_view kEnd = ".weight";
+  if (!tensor.ends_with(kEnd)) return std::vector<float>();
+  for (const std::string& name :
+       {tensor.substr(0, tensor.size() - kEnd.size()) + ".scale", tensor + ".scale"}) {
+    const FileTensor* const found = file_.find(name);
+    if (found == nullptr) continue;
+    DW_TRY(std::vector<float> values, vector(name, found->row_length()));
+    if (values.size() == 1) values.resize(static_cast<std::size_t>(slabs), values[0]);
+    const bool usable = static_cast<std::int64_t>(values.size()) == slabs &&
+                        std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
+    if (!usable)
+      return Error{
+          ErrorCode::kCorrupt,
+          fmt::format("{}: tensor '{}' does not have a finite factor for each of {} matrices; the file "
+                      "was made wrongly",
+                      file_.path(), name, slabs)};
+    return values;
+  }
+  return std::vector<float>();
 }
 
 Result<std::vector<std::int32_t>> Loader::integers(const std::string& tensor, std::int64_t rows,
@@ -208,6 +239,12 @@ Result<RmsNormLayer> Loader::rms_norm(const std::string& tensor, std::int64_t n,
 Result<Embedding> Loader::embedding(const std::string& tensor, std::int64_t rows, std::int64_t width) {
   DW_TRY(const FileTensor* const found, find(tensor + ".weight", rows, width));
   DW_TRY(const WeightFormat* const format, format_of(*found));
+  if (has(tensor + ".scale"))
+    return Error{
+        ErrorCode::kUnsupported,
+        fmt::format("{}: the token table has a factor beside it ('{}.scale'), which this version does not "
+                    "apply; get the model in another type",
+                    file_.path(), tensor)};
   return Embedding(*format, found->data(), width);
 }
 

@@ -56,6 +56,9 @@ class Loader {
 
  private:
   Result<const FileTensor*> find(const std::string& tensor, std::int64_t rows, std::int64_t k) const;
+  /// What the weights of each slab must be multiplied by: NVFP4 files keep a factor of a matrix, or of each
+  /// expert, beside it. Empty where there is none.
+  Result<std::vector<float>> factors(const std::string& tensor, std::int64_t slabs);
   void count_progress(const FileTensor& tensor);
   void release(const FileTensor& tensor) const;
   Result<const WeightFormat*> format_of(const FileTensor& tensor) const;

@@ -31,7 +31,7 @@ struct GatheredAttention {
     const std::int64_t parts = rows >= threads ? 1 : std::min<std::int64_t>(heads, threads);
     const std::int64_t heads_each = (heads + parts - 1) / parts;
     const bool before = parts > 1;
-    const std::int64_t page_bytes = kPageTokens * width * cache_element_bytes(type);
+    const std::int64_t page_bytes = kPageTokens * cache_vector_bytes(type, width);
     const std::int64_t pages = (most + kPageTokens - 1) / kPageTokens, lists = before ? rows : threads;
     auto* memory = context.scratch.take<std::byte>(lists * pages * page_bytes);
     auto* list_pages = context.scratch.take<const std::byte*>(lists * pages);

@@ -17,7 +17,8 @@ AttendF16::Fn* attend_kernel(CacheType type) {
   static AttendF16::Fn* const f16 = best_kernel<AttendF16>();
   static AttendBf16::Fn* const bf16 = best_kernel<AttendBf16>();
   static AttendF32::Fn* const f32 = best_kernel<AttendF32>();
-  return type == CacheType::kF16 ? f16 : type == CacheType::kBF16 ? bf16 : f32;
+  static AttendQ8::Fn* const q8 = best_kernel<AttendQ8>();
+  return type == CacheType::kF16 ? f16 : type == CacheType::kBF16 ? bf16 : type == CacheType::kF32 ? f32 : q8;
 }
 
 }  // namespace
@@ -28,18 +29,17 @@ void Attention::remember(const float* k, const float* v, const Batch& batch, std
   const auto row_task = [&](const BatchSequence& sequence, std::int64_t row) {
     const PagePool& pool = sequence.cache->pool();
     const CacheType type = pool.layout().type;
-    const std::int64_t bytes = cache_element_bytes(type);
+    const std::int64_t vector_bytes = cache_vector_bytes(type, head_dim);
     const std::int64_t position = batch.positions[static_cast<std::size_t>(row)];
     const std::int64_t slot = position % kPageTokens;
     const std::int32_t page = sequence.cache->pages()[static_cast<std::size_t>(position / kPageTokens)];
     std::byte* keys = pool.stream(page, layer, 0);
     std::byte* values = pool.stream(page, layer, 1);
     for (std::int64_t h = 0; h < kv_heads; ++h) {
-      const std::int64_t head = h * head_dim * kPageTokens;
-      put_cache_elements(type, k + row * width + h * head_dim, head_dim, keys + (head + slot) * bytes,
-                         kPageTokens);
-      put_cache_elements(type, v + row * width + h * head_dim, head_dim,
-                         values + (head + slot * head_dim) * bytes, 1);
+      put_cache_key(type, k + row * width + h * head_dim, head_dim, keys + h * kPageTokens * vector_bytes,
+                    slot);
+      put_cache_vector(type, v + row * width + h * head_dim, head_dim,
+                       values + (h * kPageTokens + slot) * vector_bytes);
     }
   };
   if (batch.rows() < 16) {
@@ -100,9 +100,9 @@ void Attention::attend(const float* q, const Batch& batch, std::int64_t layer, f
   context.pool.run(count, [&](std::int64_t index, int thread) {
     const Task& task = tasks[index];
     const PagePool& pool = task.sequence->cache->pool();
-    const std::int64_t bytes = cache_element_bytes(pool.layout().type);
     const Work& work = works[thread];
-    const std::int64_t head_offset = task.kv_head * head_dim * kPageTokens * bytes;
+    const std::int64_t head_offset =
+        task.kv_head * kPageTokens * cache_vector_bytes(pool.layout().type, head_dim);
     const std::int64_t first_row = task.sequence->first + task.first;
     std::int32_t limit = 0;
     for (std::int64_t t = 0; t < task.count; ++t) {

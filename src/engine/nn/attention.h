@@ -16,7 +16,7 @@ struct Attention {
   float scale;
 
   std::vector<StreamSpec> streams() const {
-    return {{"keys", kv_heads * head_dim}, {"values", kv_heads * head_dim}};
+    return {{"keys", head_dim, 1, kv_heads}, {"values", head_dim, 1, kv_heads}};
   }
   /// k, v (rows, kv_heads * head_dim) go into the cache at their positions.
   void remember(const float* k, const float* v, const Batch& batch, std::int64_t layer,

@@ -117,10 +117,9 @@ void Compressor::remember(const float* values, const float* gates, const Batch& 
       rope.rotate(entry + width - 2 * rope.pairs(), blocks.angles, i);
       const std::int64_t position = batch.positions[static_cast<std::size_t>(blocks.rows[i])];
       const std::int32_t page = sequence.cache->pages()[static_cast<std::size_t>(position / kPageTokens)];
-      put_cache_elements(type, entry, width,
-                         pool.stream(page, layer, stream) +
-                             position / block_tokens % page_entries * width * cache_element_bytes(type),
-                         1);
+      put_cache_vector(type, entry, width,
+                       pool.stream(page, layer, stream) +
+                           position / block_tokens % page_entries * cache_vector_bytes(type, width));
     }
   }
 }

@@ -37,7 +37,20 @@ struct PageTiles {
   }
 };
 
+std::int64_t pages_of(std::int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
+
+std::int64_t heads_at_once(std::int64_t heads, std::int64_t page_floats, std::int64_t pages) {
+  return std::clamp<std::int64_t>(kExpandedBytes / 4 / (pages * page_floats), 1, heads);
+}
+
 }  // namespace
+
+std::int64_t ExpandedAttention::expanded_floats(std::int64_t heads, std::int64_t query, std::int64_t value,
+                                                std::int64_t seen) {
+  const std::int64_t pages = pages_of(seen),
+                     page_floats = std::max<std::int64_t>(1, query + value) * kPageTokens;
+  return heads_at_once(heads, page_floats, pages) * pages * page_floats;
+}
 
 void ExpandedAttention::attend(const float* q, const HeadLinear& keys, const HeadLinear& values,
                                const Batch& batch, const BatchSequence& sequence, std::int64_t layer,
@@ -49,10 +62,9 @@ void ExpandedAttention::attend(const float* q, const HeadLinear& keys, const Hea
   const std::int64_t query = nope + rope, entry = latent + rope, threads = context.pool.threads();
   const std::int64_t seen =
       batch.positions[static_cast<std::size_t>(sequence.first + sequence.count - 1)] + 1;
-  const std::int64_t pages = (seen + kPageTokens - 1) / kPageTokens;
+  const std::int64_t pages = pages_of(seen);
   const std::int64_t key_page = query * kPageTokens, value_page = value * kPageTokens;  // floats
-  const std::int64_t together =
-      std::clamp<std::int64_t>(kExpandedBytes / 4 / (pages * (key_page + value_page)), 1, heads);
+  const std::int64_t together = heads_at_once(heads, key_page + value_page, pages);
   float* expanded_keys =
       context.scratch.take<float>(together * pages * key_page);  // (head, page, query, token)
   float* expanded_values =
@@ -83,7 +95,7 @@ void ExpandedAttention::attend(const float* q, const HeadLinear& keys, const Hea
       const Work& work = works[thread];
       const std::int64_t tokens = std::min<std::int64_t>(kPageTokens, seen - page * kPageTokens);
       const std::byte* from = pool.stream(sequence.cache->pages()[static_cast<std::size_t>(page)], layer, 0);
-      get_cache_elements(type, from, tokens * entry, work.entries);
+      get_cache_vectors(type, from, tokens, entry, work.entries);
       std::fill(work.entries + tokens * entry, work.entries + kPageTokens * entry, 0.0F);
       const PageTiles key_tiles(key_kind, latent, work.entries, entry, work.key_tiles);
       const PageTiles value_tiles(value_kind, latent, work.entries, entry, work.value_tiles);

@@ -14,7 +14,8 @@ IndexScoresF16::Fn* scores_kernel(CacheType type) {
   static IndexScoresF16::Fn* const f16 = best_kernel<IndexScoresF16>();
   static IndexScoresBf16::Fn* const bf16 = best_kernel<IndexScoresBf16>();
   static IndexScoresF32::Fn* const f32 = best_kernel<IndexScoresF32>();
-  return type == CacheType::kF16 ? f16 : type == CacheType::kBF16 ? bf16 : f32;
+  static IndexScoresQ8::Fn* const q8 = best_kernel<IndexScoresQ8>();
+  return type == CacheType::kF16 ? f16 : type == CacheType::kBF16 ? bf16 : type == CacheType::kF32 ? f32 : q8;
 }
 
 /// The `most` best-scored of `count` positions, ascending; among equals the earlier one. What is no number
@@ -61,9 +62,9 @@ void IndexKeys::remember(Input& x, const Batch& batch, std::int64_t layer, std::
       rope.rotate(key, angles, row);
       const std::int64_t position = batch.positions[static_cast<std::size_t>(row)];
       const std::int32_t page = sequence.cache->pages()[static_cast<std::size_t>(position / kPageTokens)];
-      put_cache_elements(
+      put_cache_vector(
           type, key, width,
-          pool.stream(page, layer, stream) + position % kPageTokens * width * cache_element_bytes(type), 1);
+          pool.stream(page, layer, stream) + position % kPageTokens * cache_vector_bytes(type, width));
     }
   }
 }

@@ -19,7 +19,8 @@ AttendLatentF16::Fn* attend_latent_kernel(CacheType type) {
   static AttendLatentF16::Fn* const f16 = best_kernel<AttendLatentF16>();
   static AttendLatentBf16::Fn* const bf16 = best_kernel<AttendLatentBf16>();
   static AttendLatentF32::Fn* const f32 = best_kernel<AttendLatentF32>();
-  return type == CacheType::kF16 ? f16 : type == CacheType::kBF16 ? bf16 : f32;
+  static AttendLatentQ8::Fn* const q8 = best_kernel<AttendLatentQ8>();
+  return type == CacheType::kF16 ? f16 : type == CacheType::kBF16 ? bf16 : type == CacheType::kF32 ? f32 : q8;
 }
 
 void HeadLinear::apply(const float* x, std::int64_t x_stride, std::int64_t x_head_stride, std::int64_t tokens,
@@ -52,9 +53,9 @@ void LatentAttention::remember(const float* entries, const Batch& batch, std::in
     for (std::int64_t row = sequence.first; row < sequence.first + sequence.count; ++row) {
       const std::int64_t position = batch.positions[static_cast<std::size_t>(row)];
       const std::int32_t page = sequence.cache->pages()[static_cast<std::size_t>(position / kPageTokens)];
-      put_cache_elements(
+      put_cache_vector(
           type, entries + row * width, width,
-          pool.stream(page, layer, 0) + position % kPageTokens * width * cache_element_bytes(type), 1);
+          pool.stream(page, layer, 0) + position % kPageTokens * cache_vector_bytes(type, width));
     }
   }
 }
@@ -122,7 +123,7 @@ void LatentAttention::attend_selected(const float* q, const Batch& batch, std::i
   for (const BatchSequence& sequence : batch.sequences)
     std::fill(of_row + sequence.first, of_row + sequence.first + sequence.count, &sequence);
   const CacheType type = batch.sequences.front().cache->pool().layout().type;
-  const std::int64_t entry_bytes = width * cache_element_bytes(type);
+  const std::int64_t entry_bytes = cache_vector_bytes(type, width);
   const auto gather = [&](std::int64_t row, std::byte* to) {
     const SequenceCache& cache = *of_row[row]->cache;
     const std::int32_t* ids = selection.ids + row * selection.most;

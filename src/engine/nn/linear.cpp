@@ -70,8 +70,14 @@ PackedMatrix::PackedMatrix(const WeightFormat& format, std::int64_t rows, std::i
   });
 }
 
+void PackedMatrix::set_factors(std::vector<float> factors) {
+  DW_CHECK(factors.empty() || static_cast<std::int64_t>(factors.size()) == slabs_);
+  factors_ = std::move(factors);
+}
+
 PackedProduct::PackedProduct(PackedMatrix weights)
-    : weights_(std::move(weights)), fast_(find_gemm(weights_.format().type)) {}
+    : weights_(std::move(weights)),
+      fast_(weights_.factors().empty() ? find_gemm(weights_.format().type) : nullptr) {}
 
 Activation PackedProduct::activation(bool exact) const {
   return fast_ == nullptr || exact ? Activation::kF32 : weights_.format().activation;
@@ -105,6 +111,10 @@ void PackedProduct::multiply(std::int64_t slab, std::int64_t first, std::int64_t
     const std::byte* groups = weights_.group(g, slab);
     if (unpack) {
       format.unpack(groups, weights_.k(), floats);
+      if (!weights_.factors().empty()) {
+        const float factor = weights_.factors()[static_cast<std::size_t>(slab)];
+        for (std::int64_t i = 0; i < weights_.k() * kGroupRows; ++i) floats[i] *= factor;
+      }
       groups = reinterpret_cast<const std::byte*>(floats);
     }
     std::int64_t token = 0;

@@ -33,6 +33,9 @@ class PackedMatrix {
   }
   std::int64_t bytes() const { return slabs_ * groups() * group_bytes_; }
   bool empty() const { return format_ == nullptr; }
+  /// A factor of each slab's weights that is not in them: as many as slabs, or none.
+  const std::vector<float>& factors() const { return factors_; }
+  void set_factors(std::vector<float> factors);
 
  private:
   struct Unmap {
@@ -42,6 +45,7 @@ class PackedMatrix {
   const WeightFormat* format_ = nullptr;
   std::int64_t rows_ = 0, k_ = 0, slabs_ = 1, group_bytes_ = 0;
   std::unique_ptr<std::byte, Unmap> memory_{nullptr, Unmap{0}};
+  std::vector<float> factors_;
 };
 
 /// A packed matrix with the kernel that multiplies it fastest here.
@@ -63,7 +67,7 @@ class PackedProduct {
 
  private:
   PackedMatrix weights_;
-  Gemm::Fn* fast_ = nullptr;  // null: no kernel for this type, go through floats
+  Gemm::Fn* fast_ = nullptr;  // null: no kernel for this type, or factors: go through floats
 };
 
 /// The kernel that makes tiles of a form.

@@ -13,13 +13,13 @@ void WindowAttention::attend(const float* q, const float* vectors, const Batch& 
   const ScratchScope scope(context.scratch);
   const std::int64_t rows = batch.rows();
   const CacheType type = batch.sequences.front().cache->pool().layout().type;
-  const std::int64_t bytes = width * cache_element_bytes(type);  // of a vector
+  const std::int64_t bytes = cache_vector_bytes(type, width);  // of a vector
   auto* fresh = context.scratch.take<std::byte>(rows * bytes);
   auto* of_row = context.scratch.take<const BatchSequence*>(rows);
   std::int64_t most = 0;  // entries that a row sees
   for (const BatchSequence& sequence : batch.sequences)
     for (std::int64_t row = sequence.first; row < sequence.first + sequence.count; ++row) {
-      put_cache_elements(type, vectors + row * width, width, fresh + row * bytes, 1);
+      put_cache_vector(type, vectors + row * width, width, fresh + row * bytes);
       of_row[row] = &sequence;
       if (entries.tokens_per_entry > 0)
         most = std::max<std::int64_t>(

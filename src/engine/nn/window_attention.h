@@ -26,7 +26,7 @@ struct WindowAttention {
   };
 
   RollingSpec rolling_spec(CacheType type) const {
-    return {"window", window * width * cache_element_bytes(type)};
+    return {"window", window * cache_vector_bytes(type, width)};
   }
   /// q (rows, heads, width), vectors (rows, width) of the same rows, out (rows, heads, width). The vectors go
   /// into the window.

@@ -7,15 +7,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 
-#include "random_weights.h"
+#include "cache_pages.h"
 
 namespace deepwell {
 namespace {
 
 template <class Op>
-void every_variant(std::size_t element_bytes, void (*put)(float, std::byte*)) {
+void every_variant(MakePages make_pages) {
   struct Widths {
     std::int64_t width, value;
   };
@@ -25,20 +24,16 @@ void every_variant(std::size_t element_bytes, void (*put)(float, std::byte*)) {
         SCOPED_TRACE(testing::Message()
                      << Op::kName << " " << isa_name(kernel.isa) << " " << width << " rows " << rows);
         constexpr int kPages = 3;
-        const auto entries = random_floats(kPages * width * kPageTokens, 1);
-        std::vector<std::byte> bytes(entries.size() * element_bytes);
-        for (std::size_t i = 0; i < entries.size(); ++i) put(entries[i], bytes.data() + i * element_bytes);
-        std::vector<const std::byte*> pages;
-        for (int p = 0; p < kPages; ++p)
-          pages.push_back(bytes.data() + static_cast<std::size_t>(p * width * kPageTokens) * element_bytes);
+        const CachePages entries = make_pages(width, kPageTokens, kPages, 1);
         const auto q = random_floats(rows * width, 3);
         const int limits_of[] = {1, 64, 65, 150, 192, 63, 2};
         std::vector<std::int32_t> limits;
         for (int r = 0; r < rows; ++r) limits.push_back(limits_of[r % 7]);
         std::vector<float> want(static_cast<std::size_t>(rows * value)), got(want.size(), NAN);
         std::vector<float> scratch(static_cast<std::size_t>(attend_scratch_floats(rows)));
-        AttendLatentArgs args{q.data(),      rows,         width,       value,         0.1F,
-                              limits.data(), pages.data(), want.data(), scratch.data()};
+        AttendLatentArgs args{
+            q.data(),    rows,          width, value, 0.1F, limits.data(), entries.pages.data(),
+            want.data(), scratch.data()};
         std::vector<float> sinks;  // below, among and far above the scores
         for (int r = 0; r < rows; ++r) sinks.push_back(static_cast<float>(r % 3) * 20 - 20);
         for (const float* given :
@@ -69,21 +64,10 @@ TEST(AttendLatent, ASinkTakesItsShare) {
   }
 }
 
-TEST(AttendLatent, F16) {
-  every_variant<AttendLatentF16>(2, [](float x, std::byte* to) {
-    const std::uint16_t half = float_to_half(x);
-    std::memcpy(to, &half, 2);
-  });
-}
-TEST(AttendLatent, Bf16) {
-  every_variant<AttendLatentBf16>(2, [](float x, std::byte* to) {
-    const std::uint16_t value = float_to_bfloat(x);
-    std::memcpy(to, &value, 2);
-  });
-}
-TEST(AttendLatent, F32) {
-  every_variant<AttendLatentF32>(4, [](float x, std::byte* to) { std::memcpy(to, &x, 4); });
-}
+TEST(AttendLatent, F16) { every_variant<AttendLatentF16>(f16_pages); }
+TEST(AttendLatent, Bf16) { every_variant<AttendLatentBf16>(bf16_pages); }
+TEST(AttendLatent, F32) { every_variant<AttendLatentF32>(f32_pages); }
+TEST(AttendLatent, Q8) { every_variant<AttendLatentQ8>(q8_pages); }
 
 }  // namespace
 }  // namespace deepwell

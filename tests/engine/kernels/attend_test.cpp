@@ -6,15 +6,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 
-#include "random_weights.h"
+#include "cache_pages.h"
 
 namespace deepwell {
 namespace {
 
 template <class Op>
-void every_variant(int element_bytes, float (*round)(float), void (*put)(float, std::byte*)) {
+void every_variant(MakePages make_keys, MakePages make_values) {
   for (const Kernel& kernel : usable_kernels(Op::kName, cpu_isa())) {
     struct Dims {
       std::int64_t head, value;
@@ -25,29 +24,18 @@ void every_variant(int element_bytes, float (*round)(float), void (*put)(float, 
         SCOPED_TRACE(testing::Message() << Op::kName << " " << isa_name(kernel.isa) << " d=" << head_dim
                                         << "/" << value_dim << " rows=" << rows);
         constexpr int kPages = 3;
-        const std::int64_t key_page = head_dim * kPageTokens, value_page = value_dim * kPageTokens;
-        const auto elements = [&](std::int64_t count, std::uint32_t seed) {
-          const auto floats = random_floats(count, seed);
-          std::vector<std::byte> bytes(floats.size() * static_cast<std::size_t>(element_bytes));
-          for (std::size_t i = 0; i < floats.size(); ++i)
-            put(round(floats[i]), bytes.data() + i * static_cast<std::size_t>(element_bytes));
-          return bytes;
-        };
-        const auto key_bytes = elements(kPages * key_page, 1), value_bytes = elements(kPages * value_page, 2);
-        std::vector<const std::byte*> key_pages, value_pages;
-        for (int p = 0; p < kPages; ++p) {
-          key_pages.push_back(key_bytes.data() + p * key_page * element_bytes);
-          value_pages.push_back(value_bytes.data() + p * value_page * element_bytes);
-        }
+        const CachePages keys = make_keys(head_dim, kPageTokens, kPages, 1);
+        const CachePages values = make_values(value_dim, kPageTokens, kPages, 2);
         const auto q = random_floats(rows * head_dim, 3);
         const int limits_of[] = {1, 64, 65, 150, 192, 63, 2};
         std::vector<std::int32_t> limits;
         for (int r = 0; r < rows; ++r) limits.push_back(limits_of[r % 7]);
         std::vector<float> want(static_cast<std::size_t>(rows * value_dim)), got(want.size(), NAN),
             scratch(static_cast<std::size_t>(attend_scratch_floats(rows)));
-        AttendArgs args{q.data(),           head_dim,    rows,          head_dim,
-                        value_dim,          0.35F,       limits.data(), key_pages.data(),
-                        value_pages.data(), want.data(), value_dim,     scratch.data()};
+        AttendArgs args{q.data(),      head_dim,          rows,
+                        head_dim,      value_dim,         0.35F,
+                        limits.data(), keys.pages.data(), values.pages.data(),
+                        want.data(),   value_dim,         scratch.data()};
         best_kernel<Op>(Isa::kScalar)(args);
         args.out = got.data();
         reinterpret_cast<typename Op::Fn*>(kernel.fn)(args);
@@ -57,26 +45,10 @@ void every_variant(int element_bytes, float (*round)(float), void (*put)(float, 
   }
 }
 
-TEST(Attend, F16) {
-  every_variant<AttendF16>(
-      2, [](float x) { return x; },
-      [](float x, std::byte* to) {
-        const std::uint16_t half = float_to_half(x);
-        std::memcpy(to, &half, 2);
-      });
-}
-TEST(Attend, Bf16) {
-  every_variant<AttendBf16>(
-      2, [](float x) { return x; },
-      [](float x, std::byte* to) {
-        const std::uint16_t value = float_to_bfloat(x);
-        std::memcpy(to, &value, 2);
-      });
-}
-TEST(Attend, F32) {
-  every_variant<AttendF32>(
-      4, [](float x) { return x; }, [](float x, std::byte* to) { std::memcpy(to, &x, 4); });
-}
+TEST(Attend, F16) { every_variant<AttendF16>(f16_pages, f16_pages); }
+TEST(Attend, Bf16) { every_variant<AttendBf16>(bf16_pages, bf16_pages); }
+TEST(Attend, F32) { every_variant<AttendF32>(f32_pages, f32_pages); }
+TEST(Attend, Q8) { every_variant<AttendQ8>(q8_key_pages, q8_pages); }
 
 }  // namespace
 }  // namespace deepwell

@@ -33,6 +33,10 @@ TEST(CacheLayout, CountsBytesOfEveryStreamAndType) {
   EXPECT_EQ(layout_of(CacheType::kBF16).bytes_per_token(), (16 + 16 + 24 + 2) * 2);
   EXPECT_EQ(layout_of(CacheType::kF32).bytes_per_token(), (16 + 16 + 24 + 2) * 4);
   EXPECT_EQ(layout_of(CacheType::kF32).bytes_per_page(), (16 + 16 + 24 + 2) * 4 * 64);
+  // A scale of four bytes beside each vector of up to 64.
+  EXPECT_EQ(layout_of(CacheType::kQ8).bytes_per_token(), (16 + 4) + (16 + 4) + (24 + 4) + (8 + 4) / 4);
+  EXPECT_EQ(cache_vector_bytes(CacheType::kQ8, 576), 576 + 9 * 4);
+  EXPECT_EQ(cache_vector_bytes(CacheType::kQ8, 66), 68 + 2 * 4);
 }
 
 TEST(CacheLayout, AnEntryOfMoreTokensThanAPageHasAPlaceInEveryPage) {
@@ -139,7 +143,7 @@ TEST(PagePool, ARandomWalkAddsUp) {
 }
 
 TEST(PagePool, StreamsOfAllPagesLieApartAndAreAligned) {
-  for (const CacheType type : {CacheType::kF16, CacheType::kF32}) {
+  for (const CacheType type : {CacheType::kF16, CacheType::kF32, CacheType::kQ8}) {
     const auto pool = pool_of(3, type);
     struct Block {
       std::byte* at;
@@ -151,8 +155,7 @@ TEST(PagePool, StreamsOfAllPagesLieApartAndAreAligned) {
         const auto& streams = pool->layout().layers[static_cast<std::size_t>(layer)];
         for (std::size_t s = 0; s < streams.size(); ++s)
           blocks.push_back({pool->stream(page, layer, static_cast<std::int64_t>(s)),
-                            static_cast<std::size_t>(streams[s].width * (64 / streams[s].tokens_per_entry) *
-                                                     cache_element_bytes(type))});
+                            static_cast<std::size_t>(pool->layout().bytes_per_page(streams[s]))});
       }
     }
     for (std::size_t i = 0; i < blocks.size(); ++i) {

@@ -2,7 +2,7 @@
 // Goal: models compute what the reference implementation of their architecture computes.
 // Method: tests/golden/engine/models (scripts/golden_models.py): tiny random models with the reference's
 // logits in float32, for 96 tokens or more: whole, in chunks, token by token, beside other sequences, and
-// with a half-size cache.
+// with a smaller cache.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -82,31 +82,37 @@ TEST_P(GoldenModelTest, ExactLogitsAreTheReferencesInChunksOfAnySize) {
   }
 }
 
-TEST_P(GoldenModelTest, AHalfSizeCacheStaysNear) {
+TEST_P(GoldenModelTest, ASmallerCacheStaysNear) {
   // Where experts or tokens are chosen, a rounded key can tip a choice, and one row is then far off: the mean
   // tells.
   const bool chooses = file_->metadata().has(file_->architecture() + ".expert_count");
   const auto f16 = run_tokens(*runner(CacheType::kF16, true), tokens_, size());
   const auto bf16 = run_tokens(*runner(CacheType::kBF16, true), tokens_, size());
+  const auto q8 = run_tokens(*runner(CacheType::kQ8, true), tokens_, size());
   EXPECT_LE(mean_distance(f16), 0.02);
   EXPECT_LE(mean_distance(bf16), 0.1);
+  EXPECT_LE(mean_distance(q8), 0.1);
   if (chooses) return;
   EXPECT_LE(farthest(f16), 0.02);
   EXPECT_LE(farthest(bf16), 0.15);
+  EXPECT_LE(farthest(q8), 0.15);
 }
 
 TEST_P(GoldenModelTest, APromptIsTheSameBitsInChunksOfAnySize) {
-  const auto model = runner(CacheType::kF16, false);
-  ASSERT_NE(model, nullptr);
-  const auto whole = run_tokens(*model, tokens_, size(), true);
-  for (const std::int64_t chunk : {1, 7, 64})
-    EXPECT_EQ(run_tokens(*model, tokens_, chunk, true), whole) << chunk;
+  for (const CacheType type : {CacheType::kF16, CacheType::kQ8}) {
+    const auto model = runner(type, false);
+    ASSERT_NE(model, nullptr);
+    const auto whole = run_tokens(*model, tokens_, size(), true);
+    for (const std::int64_t chunk : {1, 7, 64})
+      EXPECT_EQ(run_tokens(*model, tokens_, chunk, true), whole) << chunk;
+  }
 }
 
 // Prompts and single tokens of several sequences in one batch: the same bits as each alone.
 TEST_P(GoldenModelTest, SequencesOfABatchAreTheSameBitsAsAlone) {
-  for (const bool exact : {true, false}) {
-    const auto model = runner(exact ? CacheType::kF32 : CacheType::kF16, exact);
+  for (const CacheType type : {CacheType::kF32, CacheType::kF16, CacheType::kQ8}) {
+    const bool exact = type == CacheType::kF32;
+    const auto model = runner(type, exact);
     ASSERT_NE(model, nullptr);
     const std::vector<std::int32_t> first(tokens_.begin(), tokens_.begin() + 5),
         second(tokens_.begin() + 10, tokens_.begin() + 51), third(tokens_.begin(), tokens_.end());
@@ -139,7 +145,7 @@ TEST_P(GoldenModelTest, SequencesOfABatchAreTheSameBitsAsAlone) {
     }
     for (std::size_t i = 0; i < 3; ++i)
       EXPECT_EQ(together[i], run_tokens(*model, *all[i], 1, prompt[i]))
-          << "sequence " << i << (exact ? ", exact" : ", fast");
+          << "sequence " << i << ", cache " << kCacheTypeNames[static_cast<std::size_t>(type)];
   }
 }
 
@@ -152,21 +158,23 @@ TEST_P(GoldenModelTest, ThreadsChangeNoBit) {
 
 // What a rejected draft or a reused prefix needs: a copy of the rolling state brings a sequence back.
 TEST_P(GoldenModelTest, ACopiedStateContinuesWithTheSameBits) {
-  const auto model = runner(CacheType::kF16, false);
-  ASSERT_NE(model, nullptr);
-  const auto cold = run_tokens(*model, tokens_, size());
-  for (const std::int64_t stop : {std::int64_t{64}, size() - 7}) {  // a page's border, and inside one
-    SequenceCache cache(model->cache());
-    forward(*model, {{&tokens_, 0, stop, &cache}});
-    const std::vector<std::byte> state(cache.rolling().begin(), cache.rolling().end());
-    std::vector<std::int32_t> others(tokens_.rbegin(), tokens_.rend());
-    forward(*model, {{&others, stop, size() - stop, &cache}});
-    std::copy(state.begin(), state.end(), cache.rolling().begin());
-    const auto rest = forward(*model, {{&tokens_, stop, size() - stop, &cache}});
-    EXPECT_TRUE(std::equal(
-        rest.begin(), rest.end(),
-        cold.begin() + static_cast<std::ptrdiff_t>(stop) * static_cast<std::ptrdiff_t>(vocabulary_)))
-        << "from " << stop;
+  for (const CacheType type : {CacheType::kF16, CacheType::kQ8}) {
+    const auto model = runner(type, false);
+    ASSERT_NE(model, nullptr);
+    const auto cold = run_tokens(*model, tokens_, size());
+    for (const std::int64_t stop : {std::int64_t{64}, size() - 7}) {  // a page's border, and inside one
+      SequenceCache cache(model->cache());
+      forward(*model, {{&tokens_, 0, stop, &cache}});
+      const std::vector<std::byte> state(cache.rolling().begin(), cache.rolling().end());
+      std::vector<std::int32_t> others(tokens_.rbegin(), tokens_.rend());
+      forward(*model, {{&others, stop, size() - stop, &cache}});
+      std::copy(state.begin(), state.end(), cache.rolling().begin());
+      const auto rest = forward(*model, {{&tokens_, stop, size() - stop, &cache}});
+      EXPECT_TRUE(std::equal(
+          rest.begin(), rest.end(),
+          cold.begin() + static_cast<std::ptrdiff_t>(stop) * static_cast<std::ptrdiff_t>(vocabulary_)))
+          << "from " << stop;
+    }
   }
 }
 

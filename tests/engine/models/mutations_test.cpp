@@ -61,8 +61,7 @@ Outcome run_mutations(const std::vector<std::string>& whole, int rounds, std::ui
     const std::string path =
         temp.write("m.gguf", mutated(whole[static_cast<std::size_t>(round) % whole.size()], random));
     const auto begin = std::chrono::steady_clock::now();
-    auto runner =
-        load_runner(path, {1, round % 2 == 0 ? CacheType::kF16 : CacheType::kF32, round % 3 == 0, 128});
+    auto runner = load_runner(path, {1, static_cast<CacheType>(round % 4), round % 3 == 0, 128});
     if (runner.ok()) {
       ++outcome.loaded;
       const std::int64_t vocabulary = (*runner)->model().shape().vocabulary;

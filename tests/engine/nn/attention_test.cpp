@@ -13,9 +13,20 @@
 namespace deepwell {
 namespace {
 
-float rounded(CacheType type, float x) {
-  if (type == CacheType::kF16) return half_to_float(float_to_half(x));
-  if (type == CacheType::kBF16) return bfloat_to_float(float_to_bfloat(x));
+/// Vectors of `dim` elements as the cache rounds them: 8-bit ones in blocks of 64 under one scale.
+std::vector<float> rounded(CacheType type, std::vector<float> x, std::int64_t dim) {
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (type == CacheType::kF16) x[i] = half_to_float(float_to_half(x[i]));
+    if (type == CacheType::kBF16) x[i] = bfloat_to_float(float_to_bfloat(x[i]));
+  }
+  if (type != CacheType::kQ8) return x;
+  for (auto vector = x.begin(); vector != x.end(); vector += dim)
+    for (std::int64_t from = 0; from < dim; from += 64) {
+      const auto begin = vector + from, end = vector + std::min(dim, from + 64);
+      float largest = 0;
+      for (auto i = begin; i != end; ++i) largest = std::max(largest, std::fabs(*i));
+      for (auto i = begin; i != end; ++i) *i = std::nearbyint(*i * (127 / largest)) * (largest / 127);
+    }
   return x;
 }
 
@@ -33,24 +44,25 @@ struct Story {
 std::vector<double> naive(const Attention& a, const Story& story, CacheType type) {
   const std::int64_t group = a.heads / a.kv_heads, d = a.head_dim;
   std::vector<double> out(story.q.size(), 0.0);
+  const std::vector<float> k = rounded(type, story.k, d), v = rounded(type, story.v, d);
   for (std::int64_t t = 0; t < story.tokens; ++t) {
     for (std::int64_t h = 0; h < a.heads; ++h) {
       const auto kv = [&](const std::vector<float>& x, std::int64_t s, std::int64_t i) {
-        return double{rounded(type, x[static_cast<std::size_t>((s * a.kv_heads + h / group) * d + i)])};
+        return double{x[static_cast<std::size_t>((s * a.kv_heads + h / group) * d + i)]};
       };
       std::vector<double> weights;
       double total = 0;
       for (std::int64_t s = 0; s <= t; ++s) {
         double score = 0;
         for (std::int64_t i = 0; i < d; ++i)
-          score += double{story.q[static_cast<std::size_t>((t * a.heads + h) * d + i)]} * kv(story.k, s, i);
+          score += double{story.q[static_cast<std::size_t>((t * a.heads + h) * d + i)]} * kv(k, s, i);
         weights.push_back(std::exp(score * double{a.scale}));
         total += weights.back();
       }
       for (std::int64_t s = 0; s <= t; ++s)
         for (std::int64_t i = 0; i < d; ++i)
           out[static_cast<std::size_t>((t * a.heads + h) * d + i)] +=
-              weights[static_cast<std::size_t>(s)] / total * kv(story.v, s, i);
+              weights[static_cast<std::size_t>(s)] / total * kv(v, s, i);
     }
   }
   return out;
@@ -112,8 +124,8 @@ TEST_P(AttentionTest, EqualsTheDefinitionInChunksOfAnySize) {
   struct Shape {
     std::int64_t heads, kv_heads, head_dim;
   };
-  for (const auto [heads, kv_heads, head_dim] :
-       {Shape{4, 2, 32}, Shape{6, 1, 16}, Shape{3, 3, 8}, Shape{2, 2, 20}, Shape{64, 1, 16}}) {
+  for (const auto [heads, kv_heads, head_dim] : {Shape{4, 2, 32}, Shape{6, 1, 16}, Shape{3, 3, 8},
+                                                 Shape{2, 2, 20}, Shape{64, 1, 16}, Shape{2, 1, 80}}) {
     const Attention a{heads, kv_heads, head_dim, 0.3F};
     const Story story(a, 150, 7);
     const auto want = naive(a, story, GetParam());
@@ -158,11 +170,9 @@ TEST_P(AttentionTest, SequencesSideBySideAreTheSameBitsAsAlone) {
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryCacheType, AttentionTest,
-                         testing::Values(CacheType::kF16, CacheType::kBF16, CacheType::kF32),
+                         testing::Values(CacheType::kF16, CacheType::kBF16, CacheType::kF32, CacheType::kQ8),
                          [](const auto& test) {
-                           return test.param == CacheType::kF16    ? "F16"
-                                  : test.param == CacheType::kBF16 ? "BF16"
-                                                                   : "F32";
+                           return std::string(kCacheTypeNames[static_cast<std::size_t>(test.param)]);
                          });
 
 }  // namespace

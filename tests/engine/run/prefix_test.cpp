@@ -98,11 +98,21 @@ TEST(Prefix, ManyThatComeAtOnceComputeASharedBeginningOnce) {
   EXPECT_EQ(settled(*engine).prompt_tokens, 256 + 20 * 10);
 }
 
-// Models with states beside their pages, and with drawn tokens computed in another way than prompts.
-TEST(Prefix, GoldenModelsOfEveryKindOfCacheGiveTheSameBits) {
+// Every architecture: models with states beside their pages, and with drawn tokens computed in another way
+// than prompts. Eight bits where a cache has a kind of stream that others have not.
+TEST(Prefix, GoldenModelsOfEveryArchitectureGiveTheSameBits) {
   const std::filesystem::path folder = DEEPWELL_SOURCE_DIR "/tests/golden/engine/models";
-  for (const char* name : {"v4_91.gguf", "v4_pro_94.gguf", "v3_61.gguf", "v32_71.gguf", "v2_lite_41.gguf"}) {
-    SCOPED_TRACE(name);
+  struct Case {
+    const char* name;
+    CacheType type = CacheType::kF16;
+  };
+  for (const auto& [name, type] :
+       {Case{"v4_91.gguf"}, Case{"v4_91.gguf", CacheType::kQ8}, Case{"v4_pro_94.gguf"}, Case{"v3_61.gguf"},
+        Case{"v32_71.gguf"}, Case{"v32_71.gguf", CacheType::kQ8}, Case{"v2_lite_41.gguf"},
+        Case{"v2_lite_41.gguf", CacheType::kQ8}, Case{"v2_big_51.gguf"}, Case{"deepseek_81.gguf"},
+        Case{"llama_llama3_5.gguf"}, Case{"llama_llama3_5.gguf", CacheType::kQ8}, Case{"qwen2_11.gguf"},
+        Case{"qwen3_21.gguf"}, Case{"qwen3moe_31.gguf"}}) {
+    SCOPED_TRACE(testing::Message() << name << " " << kCacheTypeNames[static_cast<std::size_t>(type)]);
     ASSERT_TRUE(std::filesystem::exists(folder / name)) << "run scripts/golden_models.py";
     const auto load = [&](bool prefix_cache, std::int64_t swap_bytes, std::int64_t cache_bytes) {
       auto file = open_gguf((folder / name).string());
@@ -110,6 +120,7 @@ TEST(Prefix, GoldenModelsOfEveryKindOfCacheGiveTheSameBits) {
       EngineOptions options;
       options.threads = 2;
       options.context = 512;
+      options.cache_type = type;
       options.prefill_chunk = 128;
       options.prefix_cache = prefix_cache;
       options.swap_bytes = swap_bytes;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/kernels/attend.h"
 #include "engine/kernels/avx2/vec.h"
+#include "engine/kernels/cache_q8.h"
 
 namespace deepwell {
 Kernel kernel_scalar_attend_f32();
@@ -13,11 +14,10 @@ namespace {
 
 #include "engine/kernels/generic/softmax_page.inc"
 
+#include "engine/kernels/generic/entries.inc"
+
 #include "engine/kernels/generic/attend.inc"
-struct Entry {
-  using Element = float;
-  static Vec load(const Element* from) { return Vec::load(from); }
-};
+using Entry = PlainEntry<float, Vec::load>;
 void run(const AttendArgs& args) {
   if (args.value_dim % Vec::kLanes == 0)
     attend<Entry>(args);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/kernels/attend_latent.h"
 #include "engine/kernels/avx2/vec.h"
+#include "engine/kernels/cache_q8.h"
 
 namespace deepwell {
 Kernel kernel_scalar_attend_latent_bf16();
@@ -13,11 +14,10 @@ namespace {
 
 #include "engine/kernels/generic/softmax_page.inc"
 
+#include "engine/kernels/generic/entries.inc"
+
 #include "engine/kernels/generic/attend_latent.inc"
-struct Entry {
-  using Element = std::uint16_t;
-  static Vec load(const Element* from) { return Vec::load_bfloat(from); }
-};
+using Entry = PlainEntry<std::uint16_t, Vec::load_bfloat>;
 void run(const AttendLatentArgs& args) {
   if (args.width % Vec::kLanes == 0 && args.value_width % Vec::kLanes == 0)
     attend_latent<Entry>(args);

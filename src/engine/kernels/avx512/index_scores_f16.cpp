@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/kernels/avx512/vec.h"
+#include "engine/kernels/cache_q8.h"
 #include "engine/kernels/index_scores.h"
 
 namespace deepwell {
@@ -9,11 +10,10 @@ Kernel kernel_scalar_index_scores_f16();
 DW_AVX512_BEGIN
 namespace deepwell::avx512 {
 namespace {
+#include "engine/kernels/generic/entries.inc"
+
 #include "engine/kernels/generic/index_scores.inc"
-struct Entry {
-  using Element = std::uint16_t;
-  static Vec load(const Element* from) { return Vec::load_half(from); }
-};
+using Entry = PlainEntry<std::uint16_t, Vec::load_half>;
 void run(const IndexScoresArgs& args) {
   if (args.width % Vec::kLanes == 0)
     index_scores<Entry>(args);

@@ -9,7 +9,7 @@
 
 namespace deepwell {
 
-/// The definition: two passes, in double. `read(page, index)` gives a cache element as float.
+/// The definition: two passes, in double. read(page, width, t, d) gives element d of a page's vector t.
 template <class Read>
 void attend_latent_reference(const AttendLatentArgs& a, Read read) {
   std::vector<double> weights;
@@ -21,7 +21,7 @@ void attend_latent_reference(const AttendLatentArgs& a, Read read) {
       double score = 0;
       for (std::int64_t d = 0; d < a.width; ++d)
         score += double{a.q[r * a.width + d]} *
-                 double{read(a.pages[t / kPageTokens], t % kPageTokens * a.width + d)};
+                 double{read(a.pages[t / kPageTokens], a.width, t % kPageTokens, d)};
       weights[static_cast<std::size_t>(t)] = score * double{a.scale};
       highest = std::max(highest, weights[static_cast<std::size_t>(t)]);
     }
@@ -31,7 +31,7 @@ void attend_latent_reference(const AttendLatentArgs& a, Read read) {
       double sum = 0;
       for (std::int32_t t = 0; t < seen; ++t)
         sum += weights[static_cast<std::size_t>(t)] *
-               double{read(a.pages[t / kPageTokens], t % kPageTokens * a.width + d)};
+               double{read(a.pages[t / kPageTokens], a.width, t % kPageTokens, d)};
       a.out[r * a.value_width + d] = static_cast<float>(sum / total);
     }
   }

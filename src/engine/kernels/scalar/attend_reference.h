@@ -9,9 +9,10 @@
 
 namespace deepwell {
 
-/// The definition of attention: two passes, in double. `read(page, index)` gives a cache element as float.
-template <class Read>
-void attend_reference(const AttendArgs& a, Read read) {
+/// The definition of attention: two passes, in double. key(page, t, d) and value(page, t, d) give elements of
+/// the cache as floats.
+template <class Key, class Value>
+void attend_reference(const AttendArgs& a, Key key, Value value) {
   std::vector<double> weights;
   for (int r = 0; r < a.rows; ++r) {
     const std::int32_t seen = a.limits[r];
@@ -20,8 +21,8 @@ void attend_reference(const AttendArgs& a, Read read) {
     for (std::int32_t t = 0; t < seen; ++t) {
       double score = 0;
       for (std::int64_t d = 0; d < a.head_dim; ++d)
-        score += double{a.q[r * a.q_stride + d]} *
-                 double{read(a.key_pages[t / kPageTokens], d * kPageTokens + t % kPageTokens)};
+        score +=
+            double{a.q[r * a.q_stride + d]} * double{key(a.key_pages[t / kPageTokens], t % kPageTokens, d)};
       weights[static_cast<std::size_t>(t)] = score * double{a.scale};
       highest = std::max(highest, weights[static_cast<std::size_t>(t)]);
     }
@@ -30,10 +31,19 @@ void attend_reference(const AttendArgs& a, Read read) {
       double sum = 0;
       for (std::int32_t t = 0; t < seen; ++t)
         sum += weights[static_cast<std::size_t>(t)] *
-               double{read(a.value_pages[t / kPageTokens], t % kPageTokens * a.value_dim + d)};
+               double{value(a.value_pages[t / kPageTokens], t % kPageTokens, d)};
       a.out[r * a.out_stride + d] = static_cast<float>(sum / total);
     }
   }
+}
+
+/// The same where a page is elements of one size: read(page, index) gives one.
+template <class Read>
+void attend_reference(const AttendArgs& a, Read read) {
+  attend_reference(
+      a,
+      [&](const std::byte* page, std::int64_t t, std::int64_t d) { return read(page, d * kPageTokens + t); },
+      [&](const std::byte* page, std::int64_t t, std::int64_t d) { return read(page, t * a.value_dim + d); });
 }
 
 }  // namespace deepwell

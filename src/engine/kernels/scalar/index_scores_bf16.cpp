@@ -5,8 +5,8 @@
 namespace deepwell {
 namespace {
 void run(const IndexScoresArgs& args) {
-  index_scores_reference(args, [](const std::byte* page, std::int64_t i) {
-    return bfloat_to_float(reinterpret_cast<const std::uint16_t*>(page)[i]);
+  index_scores_reference(args, [](const std::byte* page, std::int64_t width, std::int64_t t, std::int64_t d) {
+    return bfloat_to_float(reinterpret_cast<const std::uint16_t*>(page)[t * width + d]);
   });
 }
 }  // namespace

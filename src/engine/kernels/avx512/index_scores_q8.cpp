@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/kernels/avx512/vec.h"
+#include "engine/kernels/cache_q8.h"
+#include "engine/kernels/index_scores.h"
+
+namespace deepwell {
+Kernel kernel_scalar_index_scores_q8();
+}
+
+DW_AVX512_BEGIN
+namespace deepwell::avx512 {
+namespace {
+#include "engine/kernels/generic/entries.inc"
+
+#include "engine/kernels/generic/index_scores.inc"
+using Entry = Q8Entry;
+void run(const IndexScoresArgs& args) {
+  if (args.width % Vec::kLanes == 0)
+    index_scores<Entry>(args);
+  else  // no released model has such a width; tiny test models do
+    reinterpret_cast<IndexScoresQ8::Fn*>(kernel_scalar_index_scores_q8().fn)(args);
+}
+}  // namespace
+}  // namespace deepwell::avx512
+DW_ISA_END
+
+namespace deepwell {
+Kernel kernel_avx512_index_scores_q8() { return kernel_of<IndexScoresQ8>(Isa::kAvx512, avx512::run); }
+}  // namespace deepwell
