@@ -20,11 +20,12 @@ mkdir -p build
 # The packages of a section of packages.txt.
 section() { awk -v want="[$1]" '/^\[/ { on = ($0 == want); next } on && NF && !/^#/' scripts/packages.txt; }
 
-# The packages this purpose needs, one a line. Rust comes from PATH where there is one (rustup's included).
+# The packages this purpose needs, one a line. Rust and Node come from PATH where there are any (rustup's, nvm's).
 wanted_packages() {
   section build
   if [ "$purpose" = test ]; then section test; fi
   if ! command -v cargo >/dev/null 2>&1; then printf '%s\n' rustc-web cargo-web; fi
+  if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then printf '%s\n' nodejs npm; fi
 }
 
 missing_packages() {

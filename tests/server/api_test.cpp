@@ -352,16 +352,6 @@ TEST_F(ApiTest, TokensAndBack) {
   expect_refused("/detokenize", {{"tokens", {"x"}}}, "tokens");
 }
 
-TEST_F(ApiTest, ThePageIsThereAndSelfContained) {
-  start_saying("ok");
-  const Reply page = RawClient(port()).get("/");
-  EXPECT_EQ(page.header("Content-Type"), "text/html; charset=utf-8");
-  EXPECT_NE(page.header("Content-Security-Policy").find("default-src 'none'"), std::string::npos);
-  EXPECT_NE(page.body.find("</html>"), std::string::npos);
-  EXPECT_EQ(page.body.find("innerHTML"), std::string::npos);
-  EXPECT_EQ(page.body.find("src=\"http"), std::string::npos);
-}
-
 TEST_F(ApiTest, TheLogHasNumbersAndNeverText) {
   start_saying("the-secret-answer");
   post("/v1/chat/completions",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// fake_server [PORT]: the real server over an engine that always says the same. Prints its port; ends with
-// stdin.
+// fake_server [PORT [MS_PER_TOKEN]]: the real server over engines that always say the same: one plain, one
+// that thinks first. Prints its port; ends with stdin.
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -15,8 +15,16 @@ int main(int argc, char** argv) {
       "Hello world! 你好 🐳\n\nA list:\n- **bold** and *slanted*\n- `code` with <b>no tags</b>\n\n"
       "```cpp\nint main() {\n  return 0;  // the answer\n}\n```\n\n# Done\n1. one\n2. two\n");
   script.per_token = std::chrono::milliseconds(argc > 2 ? std::atoi(argv[2]) : 1);
+  fakes::Script thoughtful = script;
+  thoughtful.reply = fakes::tokens_of(
+      "<think>\nThe user asks for the roots. I complete the square.\n</think>\n\nThe roots of $ax^2 + bx + "
+      "c$ are\n\n"
+      "$$x = \\frac{-b \\pm \\sqrt{b^2 - 4ac}}{2a}$$\n\nwhere $a \\neq 0$.\n\n| sign of $b^2 - 4ac$ | real "
+      "roots "
+      "|\n|---|---|\n| positive | 2 |\n| zero | 1 |\n");
   Service service;
   service.add_model(fakes::fake_model(std::move(script)), {"gpt-4o-mini"});
+  service.add_model(fakes::fake_model(std::move(thoughtful), "thinking-model", "<think>"));
   service.set_phase(Phase::kReady);
   char folder[] = "/tmp/deepwell-fake-XXXXXX";
   if (mkdtemp(folder) == nullptr || !service.keep_in(folder)) return 1;

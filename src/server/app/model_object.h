@@ -24,7 +24,8 @@ inline nlohmann::json model_object(const ServedModel& model, const std::string& 
             {"weight_bytes", info.weight_bytes},
             {"vocabulary", info.vocabulary},
             {"context_trained", info.context_trained},
-            {"chat", model.chat != nullptr}}}};
+            {"chat", model.chat != nullptr},
+            {"thinking", model.chat != nullptr && model.chat->can_think()}}}};
 }
 
 }  // namespace deepwell

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "server/app/batches.h"
+#include "server/app/chat_store.h"
 #include "server/app/file_store.h"
 
 namespace deepwell {
@@ -21,6 +22,7 @@ Service::~Service() {
 Status Service::keep_in(const std::string& folder) {
   DW_TRY(files, FileStore::open(folder + "/files"));
   DW_TRY(batches, Batches::open(*this, *files, folder + "/batches"));
+  DW_TRY(chats, ChatStore::open(folder + "/chats.sqlite"));
   return Done{};
 }
 

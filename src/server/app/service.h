@@ -18,6 +18,7 @@
 namespace deepwell {
 
 class Batches;
+class ChatStore;
 class FileStore;
 
 enum class Phase { kLoading, kReady, kDraining };
@@ -63,7 +64,8 @@ class Service {
   ResponseStore responses;
   std::unique_ptr<FileStore> files;  ///< nullptr: nothing is kept on disk
   std::unique_ptr<Batches> batches;  ///< the same
-  /// Keeps files and batches in `folder`. Errors: kIo.
+  std::unique_ptr<ChatStore> chats;  ///< the same
+  /// Keeps files, batches and chats in `folder`. Errors: kIo, kCorrupt.
   Status keep_in(const std::string& folder);
 
  private:

@@ -139,7 +139,7 @@ const SettingSpec kSettings[] = {
        s.api_key_file = v.back();
        return Done{};
      }},
-    {"data-dir", Kind::kOne, "FOLDER", "Where files and batches are kept; without it they are refused",
+    {"data-dir", Kind::kOne, "FOLDER", "Where files, batches and the page's chats are kept (nowhere)",
      [](ServeSettings& s, const Values& v) -> Status {
        s.data_dir = v.back();
        return Done{};
