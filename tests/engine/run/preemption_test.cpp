@@ -184,18 +184,18 @@ TEST(Failures, NoMemoryEndsTheRequestNotTheEngine) {
   ASSERT_TRUE(engine->submit(request_of({1, 2, 3}, 3), small).ok());
   small->wait();
   std::ifstream statm("/proc/self/statm");
-  rlim_t pages = 0;
-  statm >> pages;
+  rlim_t pages = 0;  // its sixth number: of data, which is what can be written
+  for (int i = 0; i < 6; ++i) statm >> pages;
   rlimit before{};
-  ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
+  ASSERT_EQ(getrlimit(RLIMIT_DATA, &before), 0);
   rlimit tight = before;
   tight.rlim_cur = pages * 4096 + 65536;
   const auto large = std::make_shared<NotingSink>();
   EngineRequest request = request_of(some_prompt(500, 1), 3);
-  ASSERT_EQ(setrlimit(RLIMIT_AS, &tight), 0);
+  ASSERT_EQ(setrlimit(RLIMIT_DATA, &tight), 0);
   const auto submitted = engine->submit(std::move(request), large);
   const FinishInfo info = large->wait();
-  ASSERT_EQ(setrlimit(RLIMIT_AS, &before), 0);
+  ASSERT_EQ(setrlimit(RLIMIT_DATA, &before), 0);
   ASSERT_TRUE(submitted.ok());
   EXPECT_EQ(info.reason, FinishReason::kError);
   EXPECT_NE(info.error.find("memory"), std::string::npos) << info.error;
