@@ -11,6 +11,8 @@ void metrics(const Call& call) {
   for (const ServedModel* model : call.service.models()) {
     call.service.metrics.take(model->id, model->engine->stats());
   }
+  if (const auto& audit = call.service.audit; audit)
+    call.service.metrics.take_audit(audit->lost(), audit->waiting());
   http::Response response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
   response.body = call.service.metrics.text();
@@ -19,6 +21,6 @@ void metrics(const Call& call) {
 
 }  // namespace
 
-Endpoint endpoint_api_metrics() { return {"GET", "/metrics", Access::kUser, metrics}; }
+Endpoint endpoint_api_metrics() { return {"GET", "/metrics", Access::kAdmin, metrics}; }
 
 }  // namespace deepwell

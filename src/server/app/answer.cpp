@@ -7,6 +7,7 @@
 #include <cmath>
 #include <random>
 
+#include "server/app/gate.h"
 #include "server/model/reply_constraint.h"
 #include "text/chat/assemble.h"
 #include "text/grammar/reply_grammar.h"
@@ -116,13 +117,16 @@ void Answer::start(std::vector<std::vector<Token>> prompts,
       abandoned_ = true;
     }
     cancel();
+    if (call_.lease) call_.lease->settle(0, Clock::now());
     call_.reply_error(*refusal);
     return;
   }
   open();
-  call_.exchange->on_disconnect([weak = weak_from_this()] {
+  const auto give_up = [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->cancel();
-  });
+  };
+  busy_.on_give_up(give_up);
+  call_.exchange->on_disconnect(give_up);
 }
 
 std::optional<ApiError> Answer::submit(const std::vector<std::vector<Token>>& prompts) {
@@ -235,6 +239,12 @@ void Answer::text(int choice, TextPiece piece) {
   const std::lock_guard lock(mutex_);
   if (abandoned_) return;
   State& state = states_[static_cast<std::size_t>(choice)];
+  if (call_.log->keeps_text) {
+    const std::lock_guard log_lock(call_.log->mutex);
+    call_.log->answers.resize(states_.size());
+    for (const ReplyEvent& event : piece.events)
+      call_.log->answers[static_cast<std::size_t>(choice)] += event.text;
+  }
   if (request_.stream) {
     if (!state.echo.empty()) {
       piece.events.insert(piece.events.begin(), {ReplyEvent::Kind::kText, std::exchange(state.echo, {})});
@@ -303,15 +313,19 @@ void Answer::complete() {
     } else if (finish.reason == FinishReason::kCancelled && !failure) {
       failure = ApiError{};
       failure->status = 503;
-      failure->message = "the answer was cancelled before it was complete";
+      failure->message = call_.service.phase() == Phase::kDraining
+                             ? "this server is shutting down, and the answer was not complete in time"
+                             : "the answer was cancelled before it was complete";
       failure->code = "cancelled";
     }
   }
   if (failure) failure->type = "server_error";
+  if (call_.lease) call_.lease->settle(total.prompt_tokens + total.generated_tokens, Clock::now());
   {
     const std::lock_guard log_lock(call_.log->mutex);
     call_.log->model = model_.id;
     call_.log->prompt_tokens = total.prompt_tokens;
+    call_.log->cached_tokens = total.cached_tokens;
     call_.log->generated_tokens = total.generated_tokens;
     call_.log->finish = failure ? failure->code : finish_name(states_.front().choice.finish.reason);
   }
@@ -436,6 +450,18 @@ ApiResult<std::vector<std::vector<Token>>> encode_prompts(Request& request, cons
   return prompts;
 }
 
+namespace {
+/// What a request may come to at most, as far as it says so.
+std::int64_t tokens_wanted(const Request& request, const std::vector<std::vector<Token>>& prompts,
+                           std::int64_t context) {
+  std::int64_t tokens = 0;
+  for (const auto& prompt : prompts)
+    tokens += static_cast<std::int64_t>(prompt.size()) +
+              request.choices * std::clamp<std::int64_t>(request.generation.max_tokens, 0, context);
+  return tokens;
+}
+}  // namespace
+
 void answer(const Call& call, Request request, const MakeDialect& make_dialect) {
   const ApiResult<ServedModel*> found = call.service.model_for_work(request.model);
   if (!found) return call.reply_error(found.error());
@@ -455,6 +481,11 @@ void answer(const Call& call, Request request, const MakeDialect& make_dialect) 
   std::vector<std::unique_ptr<GrammarMatcher>> matchers;
   const ReplyStart start = request.generation.reply ? request.generation.reply->options.start : ReplyStart();
   if (const auto refusal = constrain(request, model, start, matchers)) return call.reply_error(*refusal);
+  if (call.lease) {
+    const auto refusal =
+        call.lease->reserve(tokens_wanted(request, *prompts, model.engine->info().context), Clock::now());
+    if (refusal) return call.reply_error(over_limit(*refusal));
+  }
   std::unique_ptr<Dialect> dialect = make_dialect(request, model);
   std::make_shared<Answer>(call, std::move(request), model, std::move(dialect))
       ->start(std::move(*prompts), std::move(matchers));

@@ -10,7 +10,8 @@
 
 #include "base/result.h"
 #include "net/http/server.h"
-#include "server/app/api_keys.h"
+#include "server/access/api_keys.h"
+#include "server/app/gate.h"
 #include "server/app/service.h"
 
 namespace deepwell {
@@ -19,10 +20,13 @@ struct AppOptions {
   http::ServerOptions http;
   std::optional<ApiKeys> keys;  ///< none: everybody may do everything
   std::string keys_path;        ///< where they came from: a change is taken over within a second; "": never
-  /// Names under which this server may be asked for, beside localhost and loopback addresses; nothing: any
-  /// name. A page whose name is made to point here (DNS rebinding) is no stranger to a browser, but it has
-  /// the wrong name.
-  std::optional<std::vector<std::string>> host_names;
+  HostNames host_names;
+  /// A second door, for what only admins may call; the first one then lacks it.
+  struct AdminDoor {
+    http::ServerOptions http;
+    HostNames host_names;
+  };
+  std::optional<AdminDoor> admin;
   bool log_json = false;
   std::function<void(const std::string& line)> log;  ///< one line a request; empty: none
 };
@@ -36,6 +40,7 @@ class App {
   App& operator=(const App&) = delete;
 
   std::uint16_t port() const;
+  std::uint16_t admin_port() const;  ///< 0: there is none
   /// Refuses new work with 503, lets answers under way end within `grace`, then closes everything.
   void drain(std::chrono::milliseconds grace);
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "server/app/answer.h"
+#include "server/app/request_log.h"
 #include "server/request/json_reader.h"
 
 namespace deepwell {
@@ -230,7 +231,12 @@ void Batches::work() {
       changed_.wait(lock, [&] { return stop_ || open(); });
       if (stop_) return;
     }
-    run(next);
+    try {
+      run(next);
+    } catch (const std::bad_alloc&) {  // it goes on when others have given some back
+      std::unique_lock lock(mutex_);
+      changed_.wait_for(lock, std::chrono::seconds(1), [this] { return stop_; });
+    }
   }
 }
 
@@ -256,8 +262,16 @@ json Batches::answer_line(const std::string& user, const std::string& endpoint, 
   request.body = line.body;
   auto exchange = std::make_shared<LineExchange>(std::move(request));
   const std::shared_ptr<LineExchange::Answer> answer = exchange->answer;
-  endpoint_at(endpoint)->run(Call{service_, std::move(exchange), std::make_shared<LogFields>(),
-                                  std::chrono::steady_clock::now(), to_json, user});
+  const auto fields = std::make_shared<LogFields>();
+  fields->keeps_text = service_.audit && service_.audit_text;
+  if (fields->keeps_text) fields->question = line.body;
+  RequestRecord record{.arrived = std::chrono::system_clock::now(),
+                       .id = "batch_req_" + random_id(),
+                       .method = "BATCH",
+                       .path = endpoint,
+                       .user = user};
+  const auto started = std::chrono::steady_clock::now();
+  endpoint_at(endpoint)->run(Call{service_, std::move(exchange), fields, started, to_json, user});
   std::unique_lock lock(answer->mutex);
   while (
       !answer->changed.wait_for(lock, std::chrono::milliseconds(100), [&] { return answer->status != 0; })) {
@@ -267,7 +281,12 @@ json Batches::answer_line(const std::string& user, const std::string& endpoint, 
     give_up();
     lock.lock();
   }
-  return {{"id", "batch_req_" + random_id()},
+  if (service_.audit) {
+    record.status = answer->status;
+    record.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+    service_.audit->write(audit_line(record, *fields));
+  }
+  return {{"id", record.id},
           {"custom_id", line.id},
           {"response",
            {{"status_code", answer->status},

@@ -7,18 +7,24 @@
 #include <vector>
 
 #include "net/http/exchange.h"
+#include "server/access/key_usage.h"
 #include "server/app/service.h"
 #include "server/request/api_error.h"
 
 namespace deepwell {
 
-enum class Access { kPublic, kUser };  ///< kUser: needs an API key when keys are set
+/// Who may call it when keys are set: everybody, whoever has a key, or whoever has an admin's. What is for
+/// admins is served on the admin port alone when there is one.
+enum class Access { kPublic, kUser, kAdmin };
 
-/// What the log line of a request says beside method, path and status. Never the text.
+/// What the log line of a request says beside method, path and status.
 struct LogFields {
   std::mutex mutex;
   std::string model, finish;
-  std::int64_t prompt_tokens = 0, generated_tokens = 0;
+  std::int64_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0;
+  bool keeps_text = false;  ///< for an audit log that asks for it; set once, before the endpoint runs
+  std::string question;     ///< the request's body
+  std::vector<std::string> answers;  ///< one a choice
 };
 
 /// One request on its way through an endpoint; cheap to copy.
@@ -28,8 +34,9 @@ struct Call {
   std::shared_ptr<http::Exchange> exchange;
   std::shared_ptr<LogFields> log;
   std::chrono::steady_clock::time_point arrived;
-  ErrorBody error_body = to_json;  ///< how the endpoint's API writes errors
-  std::string user{};              ///< whose key it is, as a digest; "" without keys
+  ErrorBody error_body = to_json;     ///< how the endpoint's API writes errors
+  std::string user{};                 ///< whose key it is, as a digest; "" without keys
+  std::shared_ptr<KeyLease> lease{};  ///< its key's limits; nullptr: none
 
   const http::Request& request() const { return exchange->request(); }
   /// The body, which the request then no longer holds: an answer may take minutes.

@@ -114,6 +114,8 @@ struct Metrics::Impl {
   Counters& refused =
       counter("deepwell:requests_refused_total", "Requests refused because the queue was full.");
   Counters& cancelled = counter("deepwell:requests_cancelled_total", "Requests whose client left.");
+  Counters& audit_lost = counter("deepwell:audit_lines_lost_total", "Audit lines that could not be kept.");
+  Gauges& audit_waiting = gauge("deepwell:audit_lines_waiting", "Audit lines not on the disk yet.");
   Counters& steps = counter("deepwell:engine_steps_total", "Forward passes of the model.");
   Counters& engine_busy = counter("deepwell:engine_busy_seconds_total", "Time the engine was computing.");
   prometheus::Gauge& memory =
@@ -169,6 +171,14 @@ void Metrics::count_http(const std::string& method, const std::string& route, in
 }
 
 void Metrics::count_refused(const std::string& model) { impl_->refused.Add(of(model)).Increment(); }
+
+void Metrics::take_audit(std::uint64_t lost, std::size_t waiting) {
+  const std::lock_guard lock(impl_->mutex);
+  prometheus::Counter& counter = impl_->audit_lost.Add({});
+  if (const auto value = static_cast<double>(lost); value > counter.Value())
+    counter.Increment(value - counter.Value());
+  impl_->audit_waiting.Add({}).Set(static_cast<double>(waiting));
+}
 
 void Metrics::take(const std::string& model, const EngineStats& stats) {
   const std::lock_guard lock(impl_->mutex);

@@ -29,6 +29,8 @@ class Metrics {
   void observe_choices(const std::string& model, int choices);
   void count_http(const std::string& method, const std::string& route, int status);
   void count_refused(const std::string& model);
+  /// The audit log's own counts, taken over when asked for.
+  void take_audit(std::uint64_t lost, std::size_t waiting);
 
   /// What the engine counts itself, taken over when asked for.
   void take(const std::string& model, const EngineStats& stats);

@@ -94,7 +94,22 @@ Service::Busy::Busy(Service& service) : service_(service) {
 
 Service::Busy::~Busy() {
   const std::lock_guard lock(service_.mutex_);
+  service_.give_up_.erase(this);
   if (--service_.busy_ == 0) service_.idle_.notify_all();
+}
+
+void Service::Busy::on_give_up(std::function<void()> give_up) {
+  const std::lock_guard lock(service_.mutex_);
+  service_.give_up_[this] = std::move(give_up);
+}
+
+void Service::give_up_all() {
+  std::vector<std::function<void()>> calls;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [busy, call] : give_up_) calls.push_back(call);
+  }
+  for (const auto& call : calls) call();
 }
 
 int Service::busy() const {

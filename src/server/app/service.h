@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -10,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "server/access/audit_log.h"
 #include "server/app/metrics.h"
 #include "server/app/response_store.h"
 #include "server/model/served_model.h"
@@ -45,6 +47,8 @@ class Service {
    public:
     explicit Busy(Service& service);
     ~Busy();
+    /// How to end it early, with an error; from any thread, also while it ends by itself.
+    void on_give_up(std::function<void()> give_up);
     Busy(const Busy&) = delete;
     Busy& operator=(const Busy&) = delete;
 
@@ -52,6 +56,8 @@ class Service {
     Service& service_;
   };
   int busy() const;
+  /// Ends all answers under way, with an error each.
+  void give_up_all();
 
   /// For how long an engine has not come by although it has work, when that is longer than any step; else 0.
   double stalled_seconds() const;
@@ -62,6 +68,8 @@ class Service {
 
   Metrics metrics;
   ResponseStore responses;
+  std::unique_ptr<AuditLog> audit;   ///< nullptr: none is kept. Set before the first request, as the next
+  bool audit_text = false;           ///< also what is asked and answered
   std::unique_ptr<FileStore> files;  ///< nullptr: nothing is kept on disk
   std::unique_ptr<Batches> batches;  ///< the same
   std::unique_ptr<ChatStore> chats;  ///< the same
@@ -72,6 +80,7 @@ class Service {
   mutable std::mutex mutex_;
   std::condition_variable idle_;
   int busy_ = 0;
+  std::map<const Busy*, std::function<void()>> give_up_;
   bool shared_prefixes_ = false;
   std::atomic<Phase> phase_{Phase::kLoading};
   std::vector<std::shared_ptr<ServedModel>> models_;

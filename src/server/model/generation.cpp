@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <new>
 
 #include "text/chat/assemble.h"
 #include "text/stream/detokenizer.h"
@@ -30,44 +31,21 @@ class TextSink final : public TokenSink {
     parser_ = ReplyParser::make(options.reply->language, std::move(options.reply->options));
   }
 
+  // The engine has nobody above these who could catch: an answer without memory for its text ends alone.
   bool on_token(const TokenOutput& output) override {
-    listener_->on_token();
-    const std::size_t start = decoded_;
-    const bool marker = std::find(markers_.begin(), markers_.end(), output.token) != markers_.end();
-    const std::string text = characters_.push(tokenizer_.token_bytes(output.token, marker));
-    decoded_ += text.size();
-    if (keep_tokens_) pending_.push_back({output, start, decoded_});
-    show(parse(text));
+    if (!within_memory([&] { take(output); })) stopped_ = true;
     return !stopped_;
   }
-
-  void on_progress(std::int64_t done, std::int64_t total) override { listener_->on_progress(done, total); }
-  void on_queue(const QueuePlace& place) override { listener_->on_queue(place); }
-
+  void on_progress(std::int64_t done, std::int64_t total) override {
+    within_memory([&] { listener_->on_progress(done, total); });
+  }
+  void on_queue(const QueuePlace& place) override {
+    within_memory([&] { listener_->on_queue(place); });
+  }
   void on_finish(const FinishInfo& info) override {
-    if (!stopped_) {
-      // An unfinished character may complete a stop string only by its replacement mark; still, ask.
-      const std::string rest = characters_.finish();
-      decoded_ += rest.size();
-      std::vector<ReplyEvent> events = parse(rest);
-      if (parser_ != nullptr) {
-        for (ReplyEvent& event : parser_->finish()) events.push_back(std::move(event));
-      }
-      last_ = true;
-      show(std::move(events));
-    }
-    GenerationFinish finish;
-    finish.reason = !stopped_ || info.reason == FinishReason::kError ? info.reason : FinishReason::kStop;
-    finish.stop = stop_;
-    finish.error = info.error;
-    finish.prompt_tokens = info.prompt_tokens;
-    finish.generated_tokens = info.generated_tokens;
-    finish.cached_tokens = info.cached_tokens;
-    finish.queue_seconds = info.queue_seconds;
-    finish.prefill_seconds = info.prefill_seconds;
-    finish.decode_seconds = info.decode_seconds;
-    finish.estimated_queue_seconds = info.estimated_queue_seconds;
-    listener_->on_finish(finish);
+    within_memory([&] { show_rest(); });
+    // Should even this fail, letting go of the listener ends the answer.
+    within_memory([&] { listener_->on_finish(to_finish(info)); });
   }
 
  private:
@@ -75,6 +53,57 @@ class TextSink final : public TokenSink {
     TokenOutput output;
     std::size_t start, end;  ///< of its characters in the decoded text
   };
+
+  template <class Work>
+  bool within_memory(Work work) {
+    try {
+      work();
+      return true;
+    } catch (const std::bad_alloc&) {
+      out_of_memory_ = true;
+      return false;
+    }
+  }
+
+  GenerationFinish to_finish(const FinishInfo& info) const {
+    GenerationFinish finish;
+    finish.reason = out_of_memory_                                     ? FinishReason::kError
+                    : !stopped_ || info.reason == FinishReason::kError ? info.reason
+                                                                       : FinishReason::kStop;
+    finish.stop = stop_;
+    finish.error = out_of_memory_ ? "out of memory" : info.error;
+    finish.prompt_tokens = info.prompt_tokens;
+    finish.generated_tokens = info.generated_tokens;
+    finish.cached_tokens = info.cached_tokens;
+    finish.queue_seconds = info.queue_seconds;
+    finish.prefill_seconds = info.prefill_seconds;
+    finish.decode_seconds = info.decode_seconds;
+    finish.estimated_queue_seconds = info.estimated_queue_seconds;
+    return finish;
+  }
+
+  void take(const TokenOutput& output) {
+    listener_->on_token();
+    const std::size_t start = decoded_;
+    const bool marker = std::find(markers_.begin(), markers_.end(), output.token) != markers_.end();
+    const std::string text = characters_.push(tokenizer_.token_bytes(output.token, marker));
+    decoded_ += text.size();
+    if (keep_tokens_) pending_.push_back({output, start, decoded_});
+    show(parse(text));
+  }
+
+  void show_rest() {
+    if (stopped_) return;
+    // An unfinished character may complete a stop string only by its replacement mark; still, ask.
+    const std::string rest = characters_.finish();
+    decoded_ += rest.size();
+    std::vector<ReplyEvent> events = parse(rest);
+    if (parser_ != nullptr) {
+      for (ReplyEvent& event : parser_->finish()) events.push_back(std::move(event));
+    }
+    last_ = true;
+    show(std::move(events));
+  }
 
   std::vector<ReplyEvent> parse(std::string_view text) {
     if (parser_ != nullptr) return parser_->feed(text);
@@ -133,7 +162,7 @@ class TextSink final : public TokenSink {
   StopMatcher stops_;
   bool keep_tokens_;
   std::shared_ptr<GenerationListener> listener_;
-  bool stopped_ = false, last_ = false;
+  bool stopped_ = false, last_ = false, out_of_memory_ = false;
   std::string stop_;
   std::deque<PendingToken> pending_;
   std::size_t decoded_ = 0;    ///< bytes of text made

@@ -85,12 +85,15 @@ Status load_models(const ServeSettings& settings, Service& service) {
   return Done{};
 }
 
-void announce(const ServeSettings& settings, const Service& service, std::uint16_t port) {
+void announce(const ServeSettings& settings, const Service& service, std::uint16_t port,
+              std::uint16_t admin_port) {
   std::string host = settings.host;
   if (host == "0.0.0.0" || host == "::" || host.empty()) host = "127.0.0.1";
   if (host.find(':') != std::string::npos) host = "[" + host + "]";
-  std::printf("Deepwell answers at http://%s:%d with %s (Ctrl-C stops it)\n", host.c_str(),
-              static_cast<int>(port), fmt::format("{}", fmt::join(service.names(), ", ")).c_str());
+  std::printf("Deepwell answers at http%s://%s:%d with %s (Ctrl-C stops it)\n",
+              settings.tls_certificate.empty() ? "" : "s", host.c_str(), static_cast<int>(port),
+              fmt::format("{}", fmt::join(service.names(), ", ")).c_str());
+  if (admin_port != 0) std::printf("Metrics and administration: port %d\n", static_cast<int>(admin_port));
   std::fflush(stdout);
 }
 
@@ -102,12 +105,14 @@ bool is_loopback(const std::string& host) {
 
 int serve(const ServeSettings& settings) {
   if (settings.models.empty()) return fail("name a model to serve, for example: deepwell serve default");
-  if (!is_loopback(settings.host) && settings.api_key_file.empty() && !settings.insecure) {
+  for (const std::string& host : {settings.host, settings.admin_port ? settings.admin_host : settings.host}) {
+    if (is_loopback(host) || !settings.api_key_file.empty() || settings.insecure) continue;
     return fail(
         fmt::format("listening on {} would let everybody in reach use this server; give --api-key-file, or "
                     "--insecure if that is what you want",
-                    settings.host));
+                    host));
   }
+  const auto tell = [](const std::string& line) { std::fprintf(stderr, "deepwell: %s\n", line.c_str()); };
   AppOptions options;
   options.http.host = settings.host;
   options.http.port = settings.port;
@@ -120,6 +125,15 @@ int serve(const ServeSettings& settings) {
     options.keys_path = settings.api_key_file;
   }
   if (!options.keys && is_loopback(settings.host)) options.host_names = settings.host_names;
+  options.http.tls_certificate = settings.tls_certificate;
+  options.http.tls_key = settings.tls_key;
+  options.http.report = tell;
+  if (settings.admin_port) {
+    options.admin.emplace().http = options.http;
+    options.admin->http.host = settings.admin_host;
+    options.admin->http.port = *settings.admin_port;
+    if (!options.keys && is_loopback(settings.admin_host)) options.admin->host_names = settings.host_names;
+  }
   auto logger = spdlog::stderr_color_mt("deepwell-requests");
   logger->set_pattern(settings.log_json ? "%v" : "%H:%M:%S %v");
   options.log = [logger](const std::string& line) { logger->info("{}", line); };
@@ -129,8 +143,11 @@ int serve(const ServeSettings& settings) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  // A service is told to open its logs anew by SIGHUP; a closed terminal means the end.
+  if (!settings.audit_log.empty() || isatty(STDIN_FILENO) == 0) sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of its writer
   const int signal_events = signalfd(-1, &signals, SFD_CLOEXEC);
   const int thread_events = eventfd(0, EFD_CLOEXEC);
   if (signal_events < 0 || thread_events < 0) return fail("cannot wait for signals: out of file descriptors");
@@ -139,6 +156,12 @@ int serve(const ServeSettings& settings) {
   Service service;
   if (!settings.data_dir.empty()) {
     if (const Status kept = service.keep_in(settings.data_dir); !kept) return fail(kept.error().message);
+  }
+  if (!settings.audit_log.empty()) {
+    Result<std::unique_ptr<AuditLog>> audit = AuditLog::open(settings.audit_log, tell);
+    if (!audit) return fail(audit.error().message);
+    service.audit = std::move(*audit);
+    service.audit_text = settings.audit_text;
   }
   service.share_prefixes(settings.prefix_public);
   Result<std::unique_ptr<App>> app = App::start(std::move(options), service);
@@ -153,7 +176,7 @@ int serve(const ServeSettings& settings) {
       return wake();
     }
     service.set_phase(Phase::kReady);
-    announce(settings, service, (*app)->port());
+    announce(settings, service, (*app)->port(), (*app)->admin_port());
   });
 
   bool draining = false, stalled = false;
@@ -171,6 +194,10 @@ int serve(const ServeSettings& settings) {
     if (events[1].revents != 0) break;  // loading failed, or draining is done
     signalfd_siginfo info{};
     if (read(signal_events, &info, sizeof info) != static_cast<ssize_t>(sizeof info)) continue;
+    if (info.ssi_signo == SIGHUP) {
+      if (service.audit) service.audit->reopen();
+      continue;
+    }
     if (draining || service.phase() != Phase::kReady) {
       std::fflush(nullptr);
       _exit(128 + static_cast<int>(info.ssi_signo));  // nobody is waiting for an answer, or somebody insists

@@ -91,6 +91,14 @@ const SettingSpec kSettings[] = {
      }},
     {"port", Kind::kOne, "PORT", "Port to listen on (8321); 0 takes a free one",
      [](ServeSettings& s, const Values& v) { return set_whole(s.port, v, 0, 65535); }},
+    {"admin-port", Kind::kOne, "PORT",
+     "Another port for /metrics and /admin, which --port then lacks; 0 takes a free one",
+     [](ServeSettings& s, const Values& v) { return set_whole(s.admin_port.emplace(), v, 0, 65535); }},
+    {"admin-host", Kind::kOne, "ADDRESS", "Its address (127.0.0.1: this machine only)",
+     [](ServeSettings& s, const Values& v) -> Status {
+       s.admin_host = v.back();
+       return Done{};
+     }},
     {"parallel", Kind::kOne, "N", "Answers computed together at most (8)",
      [](ServeSettings& s, const Values& v) { return set_whole(s.engine.parallel, v, 1, 4096); }},
     {"context", Kind::kOne, "TOKENS",
@@ -134,11 +142,30 @@ const SettingSpec kSettings[] = {
        return Done{};
      }},
     {"api-key-file", Kind::kOne, "FILE",
-     "Keys, one a line, or sha256:HEX of each; without one of them no answer; changes are taken over",
+     "Keys ('deepwell keys' writes them); without one of them no answer; changes are taken over",
      [](ServeSettings& s, const Values& v) -> Status {
        s.api_key_file = v.back();
        return Done{};
      }},
+    {"tls-cert", Kind::kOne, "FILE",
+     "Speak TLS with this certificate (PEM, the chain to its root after it); a renewed one is taken over",
+     [](ServeSettings& s, const Values& v) -> Status {
+       s.tls_certificate = v.back();
+       return Done{};
+     }},
+    {"tls-key", Kind::kOne, "FILE", "Its key (PEM, not encrypted)",
+     [](ServeSettings& s, const Values& v) -> Status {
+       s.tls_key = v.back();
+       return Done{};
+     }},
+    {"audit-log", Kind::kOne, "FILE",
+     "Append who asked what, when and for how many tokens, one JSON object a line; SIGHUP opens it anew",
+     [](ServeSettings& s, const Values& v) -> Status {
+       s.audit_log = v.back();
+       return Done{};
+     }},
+    {"audit-text", Kind::kSwitch, "", "In it also what was asked and answered",
+     [](ServeSettings& s, const Values& v) { return set_switch(s.audit_text, v); }},
     {"data-dir", Kind::kOne, "FOLDER", "Where files, batches and the page's chats are kept (nowhere)",
      [](ServeSettings& s, const Values& v) -> Status {
        s.data_dir = v.back();
@@ -228,6 +255,10 @@ Result<ServeSettings> resolve_serve_settings(const GivenSettings& flags, const E
     const Status applied = spec.apply(settings, values);
     if (!applied) return Error{ErrorCode::kInvalid, source + ": " + applied.error().message};
   }
+  if (settings.tls_certificate.empty() != settings.tls_key.empty())
+    return Error{ErrorCode::kInvalid, "TLS needs both --tls-cert and --tls-key"};
+  if (settings.audit_text && settings.audit_log.empty())
+    return Error{ErrorCode::kInvalid, "--audit-text says what goes into --audit-log, which is not given"};
   return settings;
 }
 

@@ -19,10 +19,15 @@ struct ServeSettings {
   std::vector<std::string> models;
   std::string host = "127.0.0.1";
   std::uint16_t port = 8321;
+  std::string admin_host = "127.0.0.1";
+  std::optional<std::uint16_t> admin_port;  ///< none: /metrics and /admin are on `port`
   EngineOptions engine;
   std::vector<std::string> aliases;  ///< "NAME" for the first model, or "NAME=MODEL"
   std::string chat_template;         ///< for every model: a language's name or a file; "": each its own
   std::string api_key_file;
+  std::string tls_certificate, tls_key;  ///< "": plain HTTP
+  std::string audit_log;                 ///< "": none
+  bool audit_text = false;
   std::string data_dir;  ///< "": files and batches are refused
   std::vector<std::string> cors_origins;
   std::vector<std::string> host_names;
