@@ -94,6 +94,17 @@ export async function getModels(): Promise<Model[]> {
   return (await getJson<{ data: Model[] }>("/v1/models")).data;
 }
 
+let offered: Promise<boolean> | null = null;
+
+/** Whether this server can be told to stop thinking; asked once. */
+export function offersAnswerNow(): Promise<boolean> {
+  offered ??= fetch("/v1/requests/any/answer-now", { method: "OPTIONS" }).then(
+    (reply) => reply.ok,
+    () => false,
+  );
+  return offered;
+}
+
 /** Ends the thinking of an answer under way. */
 export async function answerNow(id: string): Promise<void> {
   await request(`/v1/requests/${encodeURIComponent(id)}/answer-now`, { method: "POST" });
