@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what building (setup.sh build) or building and testing (setup.sh test) needs and is missing.
+# Installs what building (setup.sh build) or building and testing (setup.sh test) needs and is missing. setup.sh
+# agents adds Codex and Claude Code (npm, 640 MB), whose test is skipped without them.
 # Safe to run again at any time: it looks first, and with nothing missing it ends within a second.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 purpose=${1:-build}
 case "$purpose" in
-  build | test) ;;
+  build | test | agents) ;;
   *)
-    echo "setup.sh: unknown purpose '$purpose'; use 'build' or 'test'" >&2
+    echo "setup.sh: unknown purpose '$purpose'; use 'build', 'test' or 'agents'" >&2
     exit 2
     ;;
 esac
@@ -100,5 +101,17 @@ python_packages() {
   cp scripts/requirements-test.txt "$stamp"
 }
 
+# Pinned, as .venv is.
+agents() {
+  command -v npm >/dev/null 2>&1 || { echo "setup.sh: npm is missing; apt-get install npm brings it" >&2; exit 1; }
+  retry npm install --silent --no-audit --no-fund --prefix .agents @openai/codex@0.169.0 \
+    @anthropic-ai/claude-code@2.1.197 ||
+    { tail -n 5 "$log" >&2; echo "setup.sh: npm install failed; see $log" >&2; exit 1; }
+}
+
+if [ "$purpose" = agents ]; then
+  agents
+  exit 0
+fi
 install_packages
 if [ "$purpose" = test ]; then python_packages; fi

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "server/request/embedding_request.h"
 #include "server/request/request.h"
 
 namespace {
@@ -46,6 +47,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     judge(std::move(responses->request));
   } else {
     judge(responses.error());
+  }
+  for (const auto parse :
+       {deepwell::parse_embedding_request, deepwell::parse_ollama_embed, deepwell::parse_ollama_embeddings}) {
+    const auto embedding = parse(body);
+    if (embedding.ok()) DW_CHECK(!embedding->inputs.empty() && embedding->inputs.size() <= 2048);
+    if (!embedding.ok()) judge(embedding.error());
   }
   return 0;
 }

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/human.h"
-#include "cli/fit_estimate.h"
+#include "cli/fit_report.h"
 
 namespace deepwell {
 namespace {

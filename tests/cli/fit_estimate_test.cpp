@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Goal: fit counts what loading would take, computes the machine's limits from it, and its verdict is the
 // exit code. Sizes are checked against the formats' own packing, speeds against hand calculation.
-#include "cli/fit_estimate.h"
+#include "engine/run/fit_estimate.h"
 
 #include <gtest/gtest.h>
 

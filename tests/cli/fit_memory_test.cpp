@@ -3,7 +3,7 @@
 // architecture; and released models are known without their files.
 // Method: models of real proportions and a tenth of the size, all weights zero and nowhere on disk, loaded
 // and fed a prompt as long as their context; the system says how much memory that took.
-#include "cli/fit_estimate.h"
+#include "engine/run/fit_estimate.h"
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -12,8 +12,8 @@
 #include <fstream>
 #include <numeric>
 
-#include "cli/fit_work.h"
 #include "cli/known_models.h"
+#include "engine/run/fit_work.h"
 #include "engine/run/runner.h"
 
 namespace deepwell {

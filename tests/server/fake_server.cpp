@@ -23,8 +23,8 @@ int main(int argc, char** argv) {
       "roots "
       "|\n|---|---|\n| positive | 2 |\n| zero | 1 |\n");
   Service service;
-  service.add_model(fakes::fake_model(std::move(script)), {"gpt-4o-mini"});
-  service.add_model(fakes::fake_model(std::move(thoughtful), "thinking-model", "<think>"));
+  service.models.add_loaded(fakes::fake_model(std::move(script)), {"gpt-4o-mini"});
+  service.models.add_loaded(fakes::fake_model(std::move(thoughtful), "thinking-model", "<think>"));
   service.set_phase(Phase::kReady);
   char folder[] = "/tmp/deepwell-fake-XXXXXX";
   if (mkdtemp(folder) == nullptr || !service.keep_in(folder)) return 1;

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -100,6 +101,7 @@ class FakeTemplate final : public ChatTemplate {
 /// What the fake engine says, and how.
 struct Script {
   std::vector<Token> reply;
+  std::function<std::vector<Token>(const EngineRequest&)> choose{};  ///< instead of `reply`
   std::chrono::microseconds per_token{0};
   bool held = false;    ///< takes requests but computes nothing until release()
   int fail_after = -1;  ///< tokens, then kError
@@ -114,6 +116,7 @@ class FakeEngine final : public Engine {
     info_.architecture = "fake";
     info_.vocabulary = tokenizer.size();
     info_.context = script_.context;
+    info_.width = 4;
     thread_ = std::thread([this] { work(); });
   }
   ~FakeEngine() override {
@@ -132,7 +135,8 @@ class FakeEngine final : public Engine {
                    "the queue is full (" + std::to_string(script_.queue) + " waiting)"};
     }
     last_ = request;
-    runs_.push_back({++next_id_, std::move(request), std::move(sink)});
+    std::vector<Token> reply = script_.choose ? script_.choose(request) : script_.reply;
+    runs_.push_back({++next_id_, std::move(request), std::move(sink), std::move(reply)});
     ++stats_.requests;
     changed_.notify_all();
     return next_id_;
@@ -143,6 +147,10 @@ class FakeEngine final : public Engine {
       if (run.id == id) run.cancelled = true;
     }
     changed_.notify_all();
+  }
+  void look_up(std::vector<std::int32_t> prompt, std::string /*space*/,
+               std::function<void(std::int64_t)> then) override {
+    then(static_cast<std::int64_t>(prompt.size() / 64 * 64));
   }
   const EngineInfo& info() const override { return info_; }
   EngineStats stats() const override {
@@ -170,6 +178,7 @@ class FakeEngine final : public Engine {
     std::uint64_t id;
     EngineRequest request;
     std::shared_ptr<TokenSink> sink;
+    std::vector<Token> reply;
     std::size_t made = 0, said = 0;
     bool cancelled = false, stopped = false;
   };
@@ -200,13 +209,14 @@ class FakeEngine final : public Engine {
     return nullptr;
   }
   bool is_over(const Run& run) const {
+    if (run.request.pooling) return stop_ || run.cancelled || run.stopped;
     if (run.request.constraint != nullptr)
       return stop_ || run.cancelled || run.stopped || run.request.constraint->finished() ||
-             run.made >= 2000 ||
+             run.made >= 2000 || static_cast<int>(run.made) == script_.fail_after ||
              (run.request.max_tokens >= 0 && run.made >= static_cast<std::size_t>(run.request.max_tokens));
     const auto max =
-        run.request.max_tokens < 0 ? script_.reply.size() : static_cast<std::size_t>(run.request.max_tokens);
-    return stop_ || run.cancelled || run.stopped || run.made >= std::min(max, script_.reply.size()) ||
+        run.request.max_tokens < 0 ? run.reply.size() : static_cast<std::size_t>(run.request.max_tokens);
+    return stop_ || run.cancelled || run.stopped || run.made >= std::min(max, run.reply.size()) ||
            static_cast<int>(run.made) == script_.fail_after;
   }
   // What the script says where it may, else whatever leads to an end.
@@ -219,8 +229,8 @@ class FakeEngine final : public Engine {
     const auto allowed = [&](Token token) {
       return (bits[static_cast<std::size_t>(token) / 32] >> (token % 32) & 1U) != 0;
     };
-    Token chosen = run.said < script_.reply.size() ? script_.reply[run.said] : Token{FakeTokenizer::kTurnEnd};
-    if (run.said < script_.reply.size() && allowed(chosen)) {
+    Token chosen = run.said < run.reply.size() ? run.reply[run.said] : Token{FakeTokenizer::kTurnEnd};
+    if (run.said < run.reply.size() && allowed(chosen)) {
       ++run.said;
     } else {
       for (const Token token :
@@ -236,10 +246,23 @@ class FakeEngine final : public Engine {
   void step(std::unique_lock<std::mutex>& lock, std::uint64_t id) {
     Run* run = find(id);
     if (is_over(*run)) return;
+    if (run->request.pooling) {
+      run->stopped = true;
+      const auto sink = run->sink;
+      const auto tokens = static_cast<float>(run->request.prompt.size());
+      lock.unlock();
+      sink->on_embedding({3, 0, 4, tokens});
+      lock.lock();
+      return;
+    }
     TokenOutput output{
-        run->request.constraint != nullptr ? constrained(*run) : script_.reply[run->made], std::nullopt, {}};
+        run->request.constraint != nullptr ? constrained(*run) : run->reply[run->made], std::nullopt, {}};
     ++run->made;
-    if (run->request.constraint != nullptr && output.token == FakeTokenizer::kTurnEnd) return;
+    if (run->request.constraint != nullptr && output.token == FakeTokenizer::kTurnEnd) {
+      --run->made;
+      run->stopped = true;
+      return;
+    }
     const int logprobs = run->request.sampling.logprobs;
     if (logprobs >= 0) {
       output.logprob = -0.25F;
@@ -263,14 +286,14 @@ class FakeEngine final : public Engine {
       runs_.erase(runs_.begin() + static_cast<std::ptrdiff_t>(i));
       FinishInfo info{};
       const bool failed = static_cast<int>(run.made) == script_.fail_after;
-      const bool shut_down = stop_ && run.made < script_.reply.size();
+      const bool shut_down = stop_ && run.made < run.reply.size();
       info.reason = run.cancelled || shut_down ? FinishReason::kCancelled
                     : failed                   ? FinishReason::kError
                     : run.stopped              ? FinishReason::kStop
                     : run.request.constraint != nullptr && run.request.constraint->finished()
                         ? FinishReason::kStop
-                    : run.made >= script_.reply.size() ? FinishReason::kStop
-                                                       : FinishReason::kLength;
+                    : run.made >= run.reply.size() ? FinishReason::kStop
+                                                   : FinishReason::kLength;
       if (failed) info.error = "the fake engine was told to fail";
       info.prompt_tokens = static_cast<std::int64_t>(run.request.prompt.size());
       info.generated_tokens = static_cast<std::int64_t>(run.made);

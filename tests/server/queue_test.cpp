@@ -22,6 +22,9 @@ class SilentEngine final : public Engine {
     return requests_.size();
   }
   void cancel(std::uint64_t) override {}
+  void look_up(std::vector<std::int32_t>, std::string, std::function<void(std::int64_t)> then) override {
+    then(0);
+  }
   const EngineInfo& info() const override { return info_; }
   EngineStats stats() const override {
     EngineStats stats;
@@ -59,7 +62,7 @@ class QueueTest : public ServerTest {
     auto model = fake_model({});
     model->engine = std::make_unique<SilentEngine>();
     silent_ = static_cast<SilentEngine*>(model->engine.get());
-    service_->add_model(std::move(model));
+    service_->models.add_loaded(std::move(model));
     service_->set_phase(Phase::kReady);
     auto app = App::start(std::move(options), *service_);
     ASSERT_TRUE(app.ok()) << app.error().message;

@@ -19,7 +19,7 @@ class ServerTest : public testing::Test {
     service_ = std::make_unique<Service>();
     auto model = fake_model(std::move(script), "fake-model", chat_source_);
     engine_ = static_cast<FakeEngine*>(model->engine.get());
-    service_->add_model(std::move(model), {"other-name", "org/name"});
+    service_->models.add_loaded(std::move(model), {"other-name", "org/name"});
     service_->set_phase(phase);
     options.log = [this](const std::string& line) {
       const std::lock_guard lock(log_mutex_);

@@ -11,9 +11,9 @@
 #include <string>
 
 #include "cli/command.h"
-#include "cli/fit_estimate.h"
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/run/describe.h"
+#include "engine/run/fit_estimate.h"
 #include "engine/run/machine_peak.h"
 #include "engine/run/runner.h"
 #include "store/store.h"

@@ -9,8 +9,9 @@
 #include <string>
 
 #include "base/cpu.h"
+#include "base/memory.h"
 #include "cli/command.h"
-#include "cli/fit_estimate.h"
+#include "cli/fit_report.h"
 #include "cli/known_models.h"
 #include "cli/machine.h"
 #include "engine/checkpoint/checkpoint.h"

@@ -171,11 +171,14 @@ void Deepseek4::forward(const Batch& batch, float* logits, Context& context) con
     layer.ffn.add_to(h, batch.tokens, width, out, context);
     layer.ffn_streams.merge(out, coefficients, rows, x, context);
   }
-  const auto outputs = static_cast<std::int64_t>(batch.output_rows.size());
-  if (outputs == 0) return;
-  const float* const last = pick_output_rows(batch, x, streams * width, context.scratch);
-  streams_end_.collapse(last, outputs, h, context);
-  head_.apply(h, outputs, logits, context);
+  const auto collapse = [&](std::span<const std::int32_t> rows_wanted) {
+    const float* const picked = pick_rows(rows_wanted, x, streams * width, context.scratch);
+    const auto count = static_cast<std::int64_t>(rows_wanted.size());
+    if (count > 0) streams_end_.collapse(picked, count, h, context);
+    return count;
+  };
+  head_.states(h, collapse(batch.state_rows), batch.states, context);
+  head_.apply(h, collapse(batch.output_rows), logits, context);
 }
 
 }  // namespace

@@ -93,6 +93,18 @@ void CacheMemory::adopt_prefix(Sequence& sequence) {
   found_tokens_ += of_prompt;
 }
 
+std::int64_t CacheMemory::known_tokens(std::span<const std::int32_t> prompt, const std::string& space) {
+  if (!prefixes_) return 0;
+  const auto page = static_cast<std::size_t>(page_tokens_);
+  std::size_t known = 0, usable = 0;
+  for (PrefixTree::Node* last = tree_.root(); known + page < prompt.size(); known += page) {
+    last = tree_.find(last, space, prompt.subspan(known, page));
+    if (last == nullptr) break;
+    if (pool_.rolling_bytes() == 0 || last->state() != nullptr) usable = known + page;
+  }
+  return static_cast<std::int64_t>(usable);
+}
+
 PrefixTree::Node* CacheMemory::find(Sequence& sequence, PrefixTree::Node* before,
                                     std::span<const std::int32_t> run) {
   PrefixTree::Node* const node = tree_.find(before, sequence.request.prefix_space, run);

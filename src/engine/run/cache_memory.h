@@ -32,6 +32,8 @@ class CacheMemory {
   /// Where the sequence stands at a page border: goes on over pages that are known already, leaving at least
   /// one token of it to compute.
   void adopt_prefix(Sequence& sequence);
+  /// How many of a prompt's first tokens adopt_prefix() would find in memory.
+  std::int64_t known_tokens(std::span<const std::int32_t> prompt, const std::string& space);
   /// Lets complete pages that were computed since be found by others.
   void keep_prefix(Sequence& sequence);
   /// How many tokens of the next `count` to compute, so that the sequence then stands where its rolling state

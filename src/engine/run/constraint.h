@@ -13,6 +13,8 @@ namespace deepwell {
 class TokenConstraint {
  public:
   virtual ~TokenConstraint() = default;
+  /// Any token may come next, so that the mask need not be asked for.
+  virtual bool allows_all() const { return false; }
   /// Sets the bit of every token that may come next (token t: bit t % 32 of word t / 32), clears the others.
   virtual Status mask(std::span<std::uint32_t> allowed) = 0;
   virtual Status accept(std::int32_t token) = 0;

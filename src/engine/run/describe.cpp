@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <map>
 
 #include "engine/models/loader.h"
@@ -45,17 +44,6 @@ Result<CacheLayout> cache_layout_of(const ModelFile& file, CacheType type) {
   DW_TRY(const Architecture architecture, find_architecture(file.architecture()));
   ThreadPool none(1);
   return architecture.layout(Loader(file, none, {}), type);
-}
-
-std::int64_t available_memory_bytes() {
-  std::ifstream meminfo("/proc/meminfo");
-  std::string name;
-  std::int64_t kib = 0;
-  while (meminfo >> name >> kib) {
-    if (name == "MemAvailable:") return kib * 1024;
-    meminfo.ignore(64, '\n');
-  }
-  return 0;
 }
 
 }  // namespace deepwell

@@ -9,7 +9,5 @@ namespace deepwell {
 EngineInfo describe_model(const ModelFile& file);
 Result<std::int64_t> trained_context(const ModelFile& file);
 Result<CacheLayout> cache_layout_of(const ModelFile& file, CacheType type);
-/// Memory that can be had without swapping; 0 when the system does not tell.
-std::int64_t available_memory_bytes();
 
 }  // namespace deepwell

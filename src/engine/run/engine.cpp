@@ -7,6 +7,7 @@
 
 #include "base/cpu.h"
 #include "base/human.h"
+#include "base/memory.h"
 #include "base/version.h"
 #include "engine/run/describe.h"
 #include "engine/run/fingerprint.h"

@@ -51,7 +51,8 @@ struct EngineStats {
   std::int64_t prefix_disk_bytes = 0, prefix_disk_found_tokens = 0, prefix_disk_written_bytes = 0;
   std::int64_t preemptions = 0, swapped_bytes = 0;
   std::int64_t steps = 0;
-  std::int64_t draft_tokens = 0, draft_tokens_right = 0;  ///< guessed; of them, drawn
+  std::int64_t draft_tokens = 0, draft_tokens_right = 0;                 ///< guessed; of them, drawn
+  double prompt_tokens_per_second = 0, generated_tokens_per_second = 0;  ///< of the last ten seconds
   double busy_seconds = 0;
   double stalled_seconds = 0;      ///< since the step loop last came by although there is work; 0 while idle
   double retry_after_seconds = 0;  ///< what the last request refused for a full queue should wait
@@ -73,6 +74,10 @@ struct QueuePlace {
   double seconds = 0;  ///< until it starts, estimated
 };
 
+/// What a vector that stands for a text is made of: the last hidden states of its tokens, normed as for
+/// logits.
+enum class Pooling { kMean, kLast };
+
 /// Where a request's tokens go. All calls come from the engine's thread, one at a time, and must be quick.
 class TokenSink {
  public:
@@ -80,6 +85,8 @@ class TokenSink {
   /// False ends the request with kStop (a stop string was found). End tokens are not passed on.
   virtual bool on_token(const TokenOutput& output) = 0;
   virtual void on_progress(std::int64_t /*prompt_done*/, std::int64_t /*prompt_total*/) {}
+  /// Of a request with `pooling`, instead of tokens: the vector (width).
+  virtual void on_embedding(std::vector<float> /*vector*/) {}
   /// Now and then while the request waits.
   virtual void on_queue(const QueuePlace& /*place*/) {}
   /// The last call; comes exactly once for every submitted request.
@@ -94,9 +101,11 @@ struct EngineRequest {
   /// What the answer must look like, or nullptr; used by this request alone. Its failure ends the request
   /// with kError: text that does not fit is never handed out.
   std::shared_ptr<TokenConstraint> constraint{};
-  std::string account;       ///< whose it is: accounts with work get equal shares
-  std::string prefix_space;  ///< requests of one space find each other's prefixes, others never
-  int priority = 0;          ///< lower first, whatever the shares
+  std::string account;               ///< whose it is: accounts with work get equal shares
+  std::string prefix_space;          ///< requests of one space find each other's prefixes, others never
+  int priority = 0;                  ///< lower first, whatever the shares
+  std::optional<Pooling> pooling{};  ///< the prompt's vector is wanted, and no answer
+  bool admitted = false;             ///< part of what was taken in before: the queue's bound lets it pass
   std::optional<std::chrono::steady_clock::time_point> deadline;  ///< then it ends with kDeadline
 };
 
@@ -117,6 +126,10 @@ class Engine {
   /// stats().retry_after_seconds and a little longer). After success the sink gets exactly one on_finish.
   virtual Result<std::uint64_t> submit(EngineRequest request, std::shared_ptr<TokenSink> sink) = 0;
   virtual void cancel(std::uint64_t request) = 0;  ///< unknown ids are ignored
+  /// How many of a prompt's first tokens would be found in memory instead of computed; told soon, from the
+  /// engine's thread.
+  virtual void look_up(std::vector<std::int32_t> prompt, std::string prefix_space,
+                       std::function<void(std::int64_t tokens)> then) = 0;
   virtual const EngineInfo& info() const = 0;
   virtual EngineStats stats() const = 0;
 };

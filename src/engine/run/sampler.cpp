@@ -53,6 +53,11 @@ TokenOutput Sampler::sample(std::span<float> logits) {
 
 Result<TokenOutput> Sampler::sample(std::span<float> logits, TokenConstraint& constraint) {
   adjust(logits);
+  if (constraint.allows_all()) {
+    TokenOutput output = choose(logits);
+    DW_RETURN_IF_ERROR(constraint.accept(output.token));
+    return output;
+  }
   allowed_.resize((logits.size() + 31) / 32);
   DW_RETURN_IF_ERROR(constraint.mask(allowed_));
   bool any = false;

@@ -13,6 +13,7 @@
 #include "engine/run/forecast.h"
 #include "engine/run/promises.h"
 #include "engine/run/step.h"
+#include "engine/run/token_rate.h"
 
 namespace deepwell {
 namespace {
@@ -53,16 +54,32 @@ class Scheduler final : public Engine {
     }
     wake_.notify_all();
   }
+  void look_up(std::vector<std::int32_t> prompt, std::string prefix_space,
+               std::function<void(std::int64_t)> then) override {
+    {
+      const std::lock_guard lock(mutex_);
+      questions_.push_back({std::move(prompt), std::move(prefix_space), std::move(then)});
+    }
+    wake_.notify_all();
+  }
   const EngineInfo& info() const override { return info_; }
   EngineStats stats() const override {
     const std::lock_guard lock(mutex_);
     EngineStats stats = stats_;
     stats.waiting = queue_.waiting();
-    if (!idle_) stats.stalled_seconds = seconds_between(beat_, Clock::now());
+    const auto now = Clock::now();
+    if (!idle_) stats.stalled_seconds = seconds_between(beat_, now);
+    stats.prompt_tokens_per_second = prompt_rate_.per_second(now);
+    stats.generated_tokens_per_second = generated_rate_.per_second(now);
     return stats;
   }
 
  private:
+  struct Question {
+    std::vector<std::int32_t> prompt;
+    std::string prefix_space;
+    std::function<void(std::int64_t)> then;
+  };
   Status check(const EngineRequest& request) const;
   /// With the lock held: whether one more may wait. If not, a place is promised for later.
   bool may_wait(const EngineRequest& request);
@@ -70,6 +87,7 @@ class Scheduler final : public Engine {
   // The engine thread's.
   void run();
   bool wait_for_work();
+  void answer_questions();
   void end_those_over();
   void admit();
   bool make_room(const Sequence& sequence);
@@ -82,6 +100,7 @@ class Scheduler final : public Engine {
   bool grow(Sequence& sequence, std::int64_t tokens);
   void compute();
   void deliver(Sequence& sequence);
+  void deliver_vector(Sequence& sequence);
   /// Hands one token on; a reason when it was the last.
   std::optional<FinishReason> deliver(Sequence& sequence, const TokenOutput& output);
   void guess(Sequence& sequence, std::int64_t rows);
@@ -100,8 +119,10 @@ class Scheduler final : public Engine {
   Forecast forecast_;
   Promises promises_;
   std::vector<std::uint64_t> cancelled_;
+  std::vector<Question> questions_;
   std::multimap<Clock::time_point, std::uint64_t> deadlines_;
   EngineStats stats_;
+  TokenRate prompt_rate_, generated_rate_;
   std::uint64_t last_id_ = 0;
   Clock::time_point beat_ = Clock::now();
   bool idle_ = true, stop_ = false;
@@ -160,12 +181,13 @@ Result<std::uint64_t> Scheduler::submit(EngineRequest request, std::shared_ptr<T
   DW_RETURN_IF_ERROR(check(request));
   // The last token drawn needs no place in the cache, but the reply must end at the context's length.
   const std::int64_t room = info_.context - static_cast<std::int64_t>(request.prompt.size());
+  if (request.pooling) request.max_tokens = 0;
   request.max_tokens = request.max_tokens < 0 ? room : std::min(request.max_tokens, room);
   std::uint64_t id = 0;
   {
     const std::lock_guard lock(mutex_);
     if (stop_) return Error{ErrorCode::kCancelled, "the engine is stopping"};
-    if (!may_wait(request))
+    if (!request.admitted && !may_wait(request))
       return Error{ErrorCode::kOverloaded,
                    fmt::format("{} requests are waiting already; try again in {:.0f} s", queue_.waiting(),
                                std::ceil(stats_.retry_after_seconds))};
@@ -186,12 +208,14 @@ Result<std::uint64_t> Scheduler::submit(EngineRequest request, std::shared_ptr<T
 
 void Scheduler::run() {
   while (wait_for_work()) {
+    answer_questions();
     end_those_over();
     admit();
     tell_places();
     compose();
     compute();
   }
+  answer_questions();
   std::vector<Sequence*> rest;
   for (auto& [id, sequence] : all_) rest.push_back(sequence.get());
   std::sort(rest.begin(), rest.end(), [](const Sequence* a, const Sequence* b) { return a->id < b->id; });
@@ -201,9 +225,19 @@ void Scheduler::run() {
 bool Scheduler::wait_for_work() {
   std::unique_lock lock(mutex_);
   idle_ = all_.empty();
-  wake_.wait(lock, [&] { return stop_ || !all_.empty(); });
+  wake_.wait(lock, [&] { return stop_ || !all_.empty() || !questions_.empty(); });
   beat_ = Clock::now();
   return !stop_;
+}
+
+void Scheduler::answer_questions() {
+  std::vector<Question> questions;
+  {
+    const std::lock_guard lock(mutex_);
+    questions.swap(questions_);
+  }
+  for (const Question& question : questions)
+    question.then(memory_.known_tokens(question.prompt, question.prefix_space));
 }
 
 void Scheduler::end_those_over() {
@@ -380,7 +414,8 @@ void Scheduler::compose() {
   }
   for (Sequence* sequence : readers) {
     if (budget <= 0) break;
-    memory_.adopt_prefix(*sequence);
+    // A mean is over states of all tokens, which the cache does not have.
+    if (sequence->request.pooling != Pooling::kMean) memory_.adopt_prefix(*sequence);
     const std::int64_t count = memory_.chunk(*sequence, std::min(sequence->left_alike(), budget));
     budget -= count;
     parts.emplace_back(sequence, count);
@@ -468,7 +503,17 @@ void Scheduler::compute() {
     stats_.draft_tokens_right += right;
   }
   publish(step_.prompt_tokens(), generated, seconds);
+  for (Sequence* sequence : step_.pooled()) deliver_vector(*sequence);
   for (Sequence* sequence : step_.drawn()) deliver(*sequence);
+}
+
+void Scheduler::deliver_vector(Sequence& sequence) {
+  const double rows =
+      *sequence.request.pooling == Pooling::kMean ? static_cast<double>(sequence.prompt_tokens) : 1;
+  std::vector<float> vector;
+  for (const double sum : sequence.pooled) vector.push_back(static_cast<float>(sum / rows));
+  sequence.sink->on_embedding(std::move(vector));
+  finish(sequence, FinishReason::kStop);
 }
 
 void Scheduler::publish(std::int64_t prompt_tokens, std::int64_t generated_tokens, double seconds) {
@@ -477,6 +522,9 @@ void Scheduler::publish(std::int64_t prompt_tokens, std::int64_t generated_token
   stats_.busy_seconds += seconds;
   stats_.prompt_tokens += prompt_tokens;
   stats_.generated_tokens += generated_tokens;
+  const auto now = Clock::now();
+  prompt_rate_.add(prompt_tokens, now);
+  generated_rate_.add(generated_tokens, now);
   memory_.describe(stats_);
 }
 

@@ -33,6 +33,7 @@ struct Sequence {
   Sampler sampler;
   std::vector<TokenOutput> outputs;  // drawn in the last step: one, and more where guesses came true
   std::string failure;               // of its constraint
+  std::vector<double> pooled;        // the sum of its states so far, for a request with pooling
 
   std::vector<std::int32_t> tokens;  // prompt and what was drawn
   std::int64_t prompt_tokens = 0;

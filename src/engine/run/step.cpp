@@ -9,6 +9,9 @@ namespace deepwell {
 void Step::clear() {
   parts_.clear();
   drawn_.clear();
+  pooled_.clear();
+  state_rows_.clear();
+  state_owners_.clear();
   first_rows_.clear();
   prompt_tokens_ = 0;
   tokens_.clear();
@@ -24,7 +27,14 @@ void Step::add(Sequence& sequence, std::int64_t count) {
     positions_.push_back(static_cast<std::int32_t>(i));
   }
   std::int64_t rows = count;
-  if (count == sequence.left()) {
+  if (sequence.request.pooling) {
+    const bool all = *sequence.request.pooling == Pooling::kMean, last = count == sequence.left();
+    for (std::int64_t row = all ? 0 : count - 1; row < count && (all || last); ++row) {
+      state_rows_.push_back(static_cast<std::int32_t>(first + row));
+      state_owners_.push_back(&sequence);
+    }
+    if (last) pooled_.push_back(&sequence);
+  } else if (count == sequence.left()) {
     drawn_.push_back(&sequence);
     first_rows_.push_back(output_rows_.size());
     for (const std::int32_t token : sequence.guess) {
@@ -44,8 +54,11 @@ Status Step::run() {
   try {
     const auto vocabulary = static_cast<std::size_t>(runner_.model().shape().vocabulary);
     logits_.resize(output_rows_.size() * vocabulary);
-    DW_RETURN_IF_ERROR(runner_.forward({tokens_, positions_, batch_, output_rows_}, logits_.data()));
+    states_.resize(state_rows_.size() * static_cast<std::size_t>(runner_.model().shape().width));
+    DW_RETURN_IF_ERROR(runner_.forward(
+        {tokens_, positions_, batch_, output_rows_, state_rows_, states_.data()}, logits_.data()));
     for (const Part& part : parts_) part.sequence->done += part.count;
+    pool();
     runner_.threads().run(static_cast<std::int64_t>(drawn_.size()), [&](std::int64_t i, int) {
       draw(*drawn_[static_cast<std::size_t>(i)], first_rows_[static_cast<std::size_t>(i)]);
     });
@@ -53,6 +66,16 @@ Status Step::run() {
     return Error{ErrorCode::kIo, "the machine has no memory left for this step"};
   }
   return Done{};
+}
+
+// In the order of positions, whatever the pieces: the same bits alone and in a crowd.
+void Step::pool() {
+  const auto width = static_cast<std::size_t>(runner_.model().shape().width);
+  for (std::size_t row = 0; row < state_rows_.size(); ++row) {
+    std::vector<double>& sum = state_owners_[row]->pooled;
+    sum.resize(width);
+    for (std::size_t i = 0; i < width; ++i) sum[i] += double{states_[row * width + i]};
+  }
 }
 
 void Step::draw(Sequence& sequence, std::size_t row) {

@@ -30,21 +30,25 @@ class Step {
     std::int64_t count, of_prompt;
   };
   const std::vector<Part>& parts() const { return parts_; }
+  /// Of those with pooling, the ones whose prompt has been read to its end: their sum is complete.
+  const std::vector<Sequence*>& pooled() const { return pooled_; }
   const std::vector<Sequence*>& drawn() const { return drawn_; }
   std::int64_t prompt_tokens() const { return prompt_tokens_; }
   std::int64_t rows() const { return static_cast<std::int64_t>(tokens_.size()); }
 
  private:
   void draw(Sequence& sequence, std::size_t first_row);
+  void pool();
 
   Runner& runner_;
   std::vector<Part> parts_;
-  std::vector<Sequence*> drawn_;
+  std::vector<Sequence*> drawn_, pooled_;
   std::vector<std::size_t> first_rows_;  // of the logits, by drawn_
   std::int64_t prompt_tokens_ = 0;
-  std::vector<std::int32_t> tokens_, positions_, output_rows_;
+  std::vector<std::int32_t> tokens_, positions_, output_rows_, state_rows_;
+  std::vector<Sequence*> state_owners_;  // of each state row
   std::vector<BatchSequence> batch_;
-  std::vector<float> logits_;
+  std::vector<float> logits_, states_;
 };
 
 }  // namespace deepwell

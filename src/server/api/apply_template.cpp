@@ -7,16 +7,17 @@ namespace deepwell {
 namespace {
 
 void apply_template(const Call& call) {
-  const ApiResult<Request> request = parse_chat_request(call.take_body());
+  ApiResult<Request> request = parse_chat_request(call.take_body());
   if (!request) return call.reply_error(request.error());
-  const ApiResult<ServedModel*> model = call.service.model_for_work(request->model);
-  if (!model) return call.reply_error(model.error());
-  const Result<ChatTokens> chat = encode_chat(**model, request->chat);
-  if (!chat) return call.reply_error(to_api_error(chat.error()));
-  std::string bytes;
-  for (const Token token : chat->tokens)
-    bytes += (*model)->tokenizer->token_bytes(token, /*show_control=*/true);
-  call.reply_json(dump({{"prompt", readable(bytes)}}));
+  const ModelWish wish{request->model};  // before the request moves away
+  with_model(call, wish, [call, request = std::move(*request)](const ModelUse& model) {
+    const Result<ChatTokens> chat = encode_chat(*model, request.chat);
+    if (!chat) return call.reply_error(to_api_error(chat.error()));
+    std::string bytes;
+    for (const Token token : chat->tokens)
+      bytes += model->tokenizer->token_bytes(token, /*show_control=*/true);
+    call.reply_json(dump({{"prompt", readable(bytes)}}));
+  });
 }
 
 }  // namespace

@@ -7,13 +7,14 @@ namespace deepwell {
 namespace {
 
 void count_tokens(const Call& call) {
-  const ApiResult<Request> request = parse_messages_request(call.take_body(), /*counting=*/true);
+  ApiResult<Request> request = parse_messages_request(call.take_body(), /*counting=*/true);
   if (!request) return call.reply_error(request.error());
-  const ApiResult<ServedModel*> model = call.service.model_for_work(request->model);
-  if (!model) return call.reply_error(model.error());
-  const Result<ChatTokens> chat = encode_chat(**model, request->chat);
-  if (!chat) return call.reply_error(to_api_error(chat.error()));
-  call.reply_json(dump({{"input_tokens", chat->tokens.size()}}));
+  const ModelWish wish{request->model};  // before the request moves away
+  with_model(call, wish, [call, request = std::move(*request)](const ModelUse& model) {
+    const Result<ChatTokens> chat = encode_chat(*model, request.chat);
+    if (!chat) return call.reply_error(to_api_error(chat.error()));
+    call.reply_json(dump({{"input_tokens", chat->tokens.size()}}));
+  });
 }
 
 }  // namespace

@@ -10,11 +10,11 @@ void health(const Call& call) {
   const Phase phase = call.service.phase();
   int running = 0, waiting = 0;
   const double stalled_seconds = call.service.stalled_seconds();
-  for (const ServedModel* model : call.service.models()) {
-    const EngineStats stats = model->engine->stats();
+  call.service.models.each_loaded([&](const ServedModel& model) {
+    const EngineStats stats = model.engine->stats();
     running += stats.running;
     waiting += stats.waiting;
-  }
+  });
   const bool stalled = phase == Phase::kReady && stalled_seconds > 0;
   const char* status = stalled                    ? "stalled"
                        : phase == Phase::kReady   ? "ok"
@@ -24,7 +24,7 @@ void health(const Call& call) {
                         {"running", running},
                         {"waiting", waiting},
                         {"stalled_seconds", stalled_seconds},
-                        {"models", call.service.names()},
+                        {"models", call.service.models.names()},
                         {"version", version()}}),
                   phase == Phase::kReady && !stalled ? 200 : 503);
 }

@@ -3,13 +3,17 @@
 #include "server/app/metrics.h"
 
 #include "server/app/endpoint.h"
+#include "server/app/span_exporter.h"
 
 namespace deepwell {
 namespace {
 
 void metrics(const Call& call) {
-  for (const ServedModel* model : call.service.models()) {
-    call.service.metrics.take(model->id, model->engine->stats());
+  call.service.models.each_loaded(
+      [&](const ServedModel& model) { call.service.metrics.take(model.id, model.engine->stats()); });
+  if (call.service.spans != nullptr) {
+    const SpanExporter::Counts counts = call.service.spans->counts();
+    call.service.metrics.take_spans(counts.sent, counts.dropped);
   }
   if (const auto& audit = call.service.audit; audit)
     call.service.metrics.take_audit(audit->lost(), audit->waiting());

@@ -10,7 +10,7 @@ namespace {
 
 void model(const Call& call) {
   const std::string& name = call.request().captured.at("id");
-  if (const ServedModel* found = call.service.find(name); found != nullptr) {
+  if (const auto found = call.service.models.find(name)) {
     return call.reply_json(dump(model_object(*found, name)));
   }
   ApiError error;

@@ -8,9 +8,8 @@ namespace {
 
 void models(const Call& call) {
   nlohmann::json data = nlohmann::json::array();
-  for (const std::string& name : call.service.names()) {
-    if (const ServedModel* model = call.service.find(name); model != nullptr)
-      data.push_back(model_object(*model, name));
+  for (const std::string& name : call.service.models.names()) {
+    if (const auto model = call.service.models.find(name)) data.push_back(model_object(*model, name));
   }
   call.reply_json(dump({{"object", "list"}, {"data", std::move(data)}}));
 }

@@ -8,9 +8,10 @@ namespace {
 void ollama_chat(const Call& call) {
   ApiResult<Request> request = parse_ollama_chat(call.take_body());
   if (!request) return call.reply_error(request.error());
-  if (request->chat.messages.empty()) return reply_ollama_loaded(call, request->model, /*chat=*/true);
-  answer(call, std::move(*request),
-         [](const Request&, const ServedModel&) { return make_ollama_dialect(/*chat=*/true); });
+  if (request->chat.messages.empty()) return reply_ollama_loaded(call, *request, /*chat=*/true);
+  answer(
+      call, std::move(*request),
+      [](const Request&, const ServedModel&) { return make_ollama_dialect(/*chat=*/true); }, kOllamaStream);
 }
 
 }  // namespace

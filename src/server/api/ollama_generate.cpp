@@ -9,9 +9,10 @@ void ollama_generate(const Call& call) {
   ApiResult<Request> request = parse_ollama_generate(call.take_body());
   if (!request) return call.reply_error(request.error());
   if (!request->is_chat && request->prompts.empty())
-    return reply_ollama_loaded(call, request->model, /*chat=*/false);
-  answer(call, std::move(*request),
-         [](const Request&, const ServedModel&) { return make_ollama_dialect(/*chat=*/false); });
+    return reply_ollama_loaded(call, *request, /*chat=*/false);
+  answer(
+      call, std::move(*request),
+      [](const Request&, const ServedModel&) { return make_ollama_dialect(/*chat=*/false); }, kOllamaStream);
 }
 
 }  // namespace

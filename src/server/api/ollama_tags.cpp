@@ -7,7 +7,7 @@ namespace {
 
 void ollama_tags(const Call& call) {
   nlohmann::json models = nlohmann::json::array();
-  for (const ServedModel* model : call.service.models()) models.push_back(ollama_model(*model));
+  for (const ModelState& model : call.service.models.list()) models.push_back(ollama_model(model));
   call.reply_json(dump({{"models", std::move(models)}}));
 }
 

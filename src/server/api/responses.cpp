@@ -3,12 +3,28 @@
 #include <fmt/format.h>
 
 #include "server/app/responses_dialect.h"
+#include "server/app/stored.h"
 
 namespace deepwell {
 namespace {
 
+/// Keeps the request; its answer is made by a call of this server's own, which has the answer's id.
+void take(const Call& call, const std::string& body, const ResponsesRequest& request) {
+  Background* const background = background_of(call);
+  if (background == nullptr) return;
+  AnswerHead head;
+  head.id = "resp_" + random_id();
+  head.created_unix_seconds = unix_seconds_now();
+  head.model = request.request.model;
+  const nlohmann::json object = response_object(request, head, "queued");
+  if (const Status taken = background->add(call.user, body, object); !taken)
+    return call.reply_error(to_api_error(taken.error()));
+  call.reply_json(dump(object));
+}
+
 void responses(const Call& call) {
-  ApiResult<ResponsesRequest> parsed = parse_responses_request(call.take_body());
+  const std::string body = call.take_body();
+  ApiResult<ResponsesRequest> parsed = parse_responses_request(body);
   if (!parsed) return call.reply_error(parsed.error());
   std::vector<Message>& messages = parsed->request.chat.messages;
   if (!parsed->previous.empty()) {
@@ -26,13 +42,15 @@ void responses(const Call& call) {
     }
     messages.insert(messages.begin(), before->messages.begin(), before->messages.end());
   }
+  if (parsed->background && call.answer_id.empty()) return take(call, body, *parsed);
   std::vector<Message> conversation = messages;
   if (!parsed->instructions.empty())
     messages.insert(messages.begin(), Message{"system", parsed->instructions});
   Request request = parsed->request;
-  answer(call, std::move(request), [&](const Request&, const ServedModel&) {
-    return make_responses_dialect(call, std::move(*parsed), std::move(conversation));
-  });
+  answer(
+      call, std::move(request),
+      [call, wanted = std::move(*parsed), conversation = std::move(conversation)](
+          const Request&, const ServedModel&) { return make_responses_dialect(call, wanted, conversation); });
 }
 
 }  // namespace

@@ -8,9 +8,10 @@
 #include <random>
 
 #include "server/app/gate.h"
+#include "server/app/prepare.h"
+#include "server/app/span_exporter.h"
 #include "server/model/reply_constraint.h"
 #include "text/chat/assemble.h"
-#include "text/grammar/reply_grammar.h"
 
 namespace deepwell {
 namespace {
@@ -22,20 +23,27 @@ double seconds_since(Clock::time_point then) {
 }
 
 /// All choices of one request, from submission to the last byte. Kept alive by the engine's sinks.
-class Answer : public std::enable_shared_from_this<Answer> {
+class Answer final : public RunningAnswer, public std::enable_shared_from_this<Answer> {
  public:
-  Answer(const Call& call, Request request, ServedModel& model, std::unique_ptr<Dialect> dialect)
+  Answer(const Call& call, Request request, ModelUse model, std::unique_ptr<Dialect> dialect,
+         const char* stream_type)
       : call_(call),
         busy_(call.service),
         request_(std::move(request)),
-        model_(model),
-        dialect_(std::move(dialect)) {
-    head_.id = dialect_->id_prefix() + random_id();
+        use_(std::move(model)),
+        model_(*use_),
+        dialect_(std::move(dialect)),
+        stream_type_(stream_type) {
+    head_.id = call_.answer_id.empty() ? dialect_->id_prefix() + random_id() : call_.answer_id;
     head_.created_unix_seconds = unix_seconds_now();
     head_.model = request_.model.empty() ? model_.id : request_.model;
   }
 
+  ~Answer() override { call_.service.running.remove(head_.id); }
   void start(std::vector<std::vector<Token>> prompts, std::vector<std::unique_ptr<GrammarMatcher>> matchers);
+
+  void answer_now() override;
+  void cancel() override;
 
   // From the engine's thread.
   void text(int choice, TextPiece piece);
@@ -49,15 +57,17 @@ class Answer : public std::enable_shared_from_this<Answer> {
   void open();
   bool may_comment(int choice) const;
   void send(std::string bytes);
-  void cancel();
   void complete();
   Usage usage() const;
+  Span span(const Usage& total, const std::optional<ApiError>& failure) const;
 
   Call call_;
   Service::Busy busy_;
   Request request_;
+  const ModelUse use_;
   ServedModel& model_;
   std::unique_ptr<Dialect> dialect_;
+  const char* const stream_type_;
   AnswerHead head_;
 
   struct State {
@@ -71,6 +81,7 @@ class Answer : public std::enable_shared_from_this<Answer> {
   mutable std::mutex mutex_;
   std::vector<State> states_;
   std::vector<std::uint64_t> ids_;
+  std::vector<std::shared_ptr<ReplyConstraint>> constraints_;
   std::string early_;  ///< stream pieces made before the head was sent
   std::size_t finished_ = 0;
   bool open_ = false;       ///< submission succeeded; pieces may flow
@@ -111,6 +122,7 @@ void Answer::start(std::vector<std::vector<Token>> prompts,
       }
     }
   }
+  call_.service.running.add(head_.id, call_.user, weak_from_this());
   if (const auto refusal = submit(prompts)) {
     {
       const std::lock_guard lock(mutex_);
@@ -121,6 +133,7 @@ void Answer::start(std::vector<std::vector<Token>> prompts,
     call_.reply_error(*refusal);
     return;
   }
+  call_.service.prompts.add({call_.user, model_.id, head_.id, prompts.front()});
   open();
   const auto give_up = [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->cancel();
@@ -134,28 +147,27 @@ std::optional<ApiError> Answer::submit(const std::vector<std::vector<Token>>& pr
     const std::size_t copy = i % static_cast<std::size_t>(request_.choices);
     GenerationOptions options = request_.generation;
     options.account = call_.user;
+    options.priority += call_.priority;
+    options.admitted = call_.admitted;
     options.shared_prefixes = call_.service.shares_prefixes();
     if (options.sampling.seed) *options.sampling.seed += copy;  // choices of one request should differ
     if (options.reply && copy > 0) options.reply->options.call_id_tail = random_id();
     const bool thinking = options.reply && options.reply->options.start.in == ReplyStart::In::kReasoning;
-    if (!matchers_.empty() || (request_.is_chat && request_.thinking_tokens_max >= 0)) {
-      options.constraint = std::make_shared<ReplyConstraint>(
+    const bool may_think = thinking || (options.reply && options.reply->language != ReplyLanguage::kPlain);
+    const bool bounded = request_.is_chat && request_.thinking_tokens_max >= 0;
+    if (!matchers_.empty() || bounded || (may_think && !options.ignore_end)) {
+      auto constraint = std::make_shared<ReplyConstraint>(
           *model_.tokenizer, matchers_.empty() ? nullptr : std::move(matchers_[i]), thinking,
           request_.thinking_tokens_max);
+      options.constraint = constraint;
+      const std::lock_guard lock(mutex_);
+      constraints_.push_back(std::move(constraint));
     }
     auto listener = std::make_shared<ChoiceListener>(shared_from_this(), static_cast<int>(i));
     Result<std::uint64_t> id =
         start_generation(model_, prompts[i / static_cast<std::size_t>(request_.choices)], std::move(options),
                          std::move(listener));
-    if (!id) {
-      ApiError error = to_api_error(id.error());
-      if (id.error().code == ErrorCode::kOverloaded) {
-        call_.service.metrics.count_refused(model_.id);
-        error.retry_after_seconds =
-            std::max(1, static_cast<int>(std::ceil(model_.engine->stats().retry_after_seconds)));
-      }
-      return error;
-    }
+    if (!id) return refusal_of(call_, model_, id.error());
     const std::lock_guard lock(mutex_);
     ids_.push_back(*id);
   }
@@ -168,11 +180,7 @@ void Answer::open() {
   {
     const std::lock_guard lock(mutex_);
     if (request_.stream) {
-      http::Response head;
-      head.content_type = dialect_->stream_type();
-      head.headers.push_back({"Cache-Control", "no-cache"});
-      head.headers.push_back({"X-Accel-Buffering", "no"});  // nginx would hold the pieces back
-      call_.exchange->begin_stream(std::move(head));
+      call_.exchange->begin_stream(stream_head(stream_type_));
       for (std::size_t i = 0; i < states_.size(); ++i) {
         call_.exchange->send(dialect_->opening(head_, static_cast<int>(i)));
       }
@@ -203,6 +211,11 @@ void Answer::cancel() {
   for (const std::uint64_t id : ids) model_.engine->cancel(id);
 }
 
+void Answer::answer_now() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& constraint : constraints_) constraint->answer_now();
+}
+
 void Answer::token(int choice) {
   const std::lock_guard lock(mutex_);
   State& state = states_[static_cast<std::size_t>(choice)];
@@ -219,8 +232,7 @@ void Answer::token(int choice) {
 // Clients that do not look for comments skip them; only event streams have them. Of several choices the first
 // speaks for all.
 bool Answer::may_comment(int choice) const {
-  return request_.stream && !abandoned_ && choice == 0 &&
-         std::string_view(dialect_->stream_type()).starts_with("text/event-stream");
+  return request_.stream && !abandoned_ && choice == 0 && stream_type_ == kEventStream;
 }
 
 void Answer::queue(int choice, const QueuePlace& place) {
@@ -293,6 +305,45 @@ Usage Answer::usage() const {
   return usage;
 }
 
+// Names: OpenTelemetry's semantic conventions for generative AI; what they lack, as vLLM calls it.
+Span Answer::span(const Usage& total, const std::optional<ApiError>& failure) const {
+  Span span;
+  const char* operation = request_.is_chat ? "chat" : "text_completion";
+  span.name = fmt::format("{} {}", operation, head_.model);
+  read_traceparent(call_.request().header("traceparent"), span);
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  span.end_unix_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
+  span.start_unix_ns = span.end_unix_ns - static_cast<std::int64_t>(seconds_since(call_.arrived) * 1e9);
+  const State& first = states_.front();
+  json reasons = json::array();
+  for (const State& state : states_) reasons.push_back(finish_name(state.choice.finish.reason));
+  span.attributes = {{"gen_ai.operation.name", operation},
+                     {"gen_ai.provider.name", "deepwell"},
+                     {"gen_ai.request.model", head_.model},
+                     {"gen_ai.response.model", model_.id},
+                     {"gen_ai.response.id", head_.id},
+                     {"gen_ai.request.temperature", request_.generation.sampling.temperature},
+                     {"gen_ai.request.top_p", request_.generation.sampling.top_p},
+                     {"gen_ai.request.choice.count", request_.choices},
+                     {"gen_ai.response.finish_reasons", std::move(reasons)},
+                     {"gen_ai.usage.input_tokens", total.prompt_tokens},
+                     {"gen_ai.usage.output_tokens", total.generated_tokens},
+                     {"gen_ai.usage.cache_read.input_tokens", total.cached_tokens},
+                     {"gen_ai.latency.time_in_queue", first.choice.finish.queue_seconds},
+                     {"gen_ai.latency.time_in_model_prefill", first.choice.finish.prefill_seconds},
+                     {"gen_ai.latency.time_in_model_decode", first.choice.finish.decode_seconds},
+                     {"gen_ai.latency.e2e", seconds_since(call_.arrived)}};
+  if (request_.generation.max_tokens >= 0)
+    span.attributes["gen_ai.request.max_tokens"] = request_.generation.max_tokens;
+  if (first.first_token_seconds >= 0)
+    span.attributes["gen_ai.latency.time_to_first_token"] = first.first_token_seconds;
+  if (failure) {
+    span.error = failure->message;
+    span.attributes["error.type"] = failure->code;
+  }
+  return span;
+}
+
 // Only here the answer ends, after every choice has.
 void Answer::complete() {
   const std::lock_guard lock(mutex_);
@@ -329,6 +380,7 @@ void Answer::complete() {
     call_.log->generated_tokens = total.generated_tokens;
     call_.log->finish = failure ? failure->code : finish_name(states_.front().choice.finish.reason);
   }
+  if (call_.service.spans != nullptr) call_.service.spans->add(span(total, failure));
   if (request_.stream) {
     call_.exchange->send(failure ? dialect_->failure(head_, *failure) : dialect_->ending(head_, total));
     call_.exchange->end();
@@ -343,114 +395,6 @@ void Answer::complete() {
   call_.reply_json(dump(dialect_->whole(head_, choices, total)));
 }
 
-/// Tokens that hold one of the texts: any of them ends a repeated run for DRY.
-std::vector<Token> tokens_holding(const Tokenizer& tokenizer, const std::vector<std::string>& texts) {
-  std::vector<Token> found;
-  for (Token token = 0; token < tokenizer.size(); ++token) {
-    const std::string_view bytes = tokenizer.token_bytes(token);
-    for (const std::string& text : texts) {
-      if (bytes.find(text) == std::string_view::npos) continue;
-      found.push_back(token);
-      break;
-    }
-  }
-  return found;
-}
-
-/// Holds the answer to what was asked for: a format, calls of tools, a limit for thinking.
-std::optional<ApiError> constrain(Request& request, const ServedModel& model, const ReplyStart& start,
-                                  std::vector<std::unique_ptr<GrammarMatcher>>& matchers) {
-  ReplyRules rules;
-  rules.format = request.format;
-  if (request.is_chat) {
-    rules.language = model.chat->reply_language();
-    rules.start = start;
-    rules.may_think = request.chat.thinking.value_or(true) && rules.language != ReplyLanguage::kPlain &&
-                      rules.language != ReplyLanguage::kDeepSeekDsml && !start.continues &&
-                      model.tokenizer->find("<think>").has_value();
-    rules.tools = request.chat.tools;
-    rules.choice = request.chat.tool_choice;
-    rules.parallel = request.parallel_tools;
-  }
-  const char* field = request.format ? request.format_field.c_str() : "tools";
-  const auto refused = [&](const Error& error) {
-    return invalid_field(field, fmt::format("'{}' cannot be honoured: {}", field, error.message));
-  };
-  if (request.format && start.continues)
-    return refused({ErrorCode::kInvalid, "an answer that was started elsewhere cannot be held to it"});
-  const Result<std::optional<GrammarSource>> source = reply_grammar(rules, *model.tokenizer, *model.grammars);
-  if (!source) return refused(source.error());
-  if (!*source) return std::nullopt;
-  if (request.format)  // by itself first: the refusal then speaks of it alone
-    if (const Status fits = model.grammars->check(*request.format); !fits) return refused(fits.error());
-  for (std::size_t i = 0;
-       i < std::max<std::size_t>(1, request.prompts.size()) * static_cast<std::size_t>(request.choices);
-       ++i) {
-    Result<std::unique_ptr<GrammarMatcher>> matcher = model.grammars->compile(**source);
-    if (!matcher) return refused(matcher.error());
-    matchers.push_back(std::move(*matcher));
-  }
-  return std::nullopt;
-}
-
-}  // namespace
-
-/// The prompts as tokens; for a chat also how its reply is read, in `request`.
-ApiResult<std::vector<std::vector<Token>>> encode_prompts(Request& request, const ServedModel& model) {
-  std::vector<std::vector<Token>> prompts;
-  if (request.is_chat) {
-    Result<ChatTokens> chat = encode_chat(model, request.chat);
-    if (!chat) {
-      ApiError error = to_api_error(chat.error());
-      error.param = "messages";
-      return error;
-    }
-    const bool tools =
-        !request.chat.tools.empty() && request.chat.tool_choice.kind != ToolChoice::Kind::kNone;
-    ReplyLanguage language = model.chat->reply_language();
-    const bool forced = tools && request.chat.tool_choice.kind != ToolChoice::Kind::kAuto;
-    if (forced && (language == ReplyLanguage::kPlain || language == ReplyLanguage::kThinking))
-      language =
-          ReplyLanguage::kHermes;  // a model that knows no calls makes them all the same: see reply_grammar.h
-    request.generation.reply = ReplyFormat{language, {chat->start, tools, random_id()}};
-    prompts.push_back(std::move(chat->tokens));
-  }
-  for (const Request::RawPrompt& prompt : request.prompts) {
-    if (const auto* text = std::get_if<std::string>(&prompt); text != nullptr && !request.suffix.empty()) {
-      Result<std::vector<Token>> gap = encode_gap(*model.tokenizer, *text, request.suffix);
-      if (!gap)
-        return invalid_field("suffix", fmt::format("'suffix' cannot be honoured: {}", gap.error().message));
-      prompts.push_back(std::move(*gap));
-    } else if (text != nullptr) {
-      prompts.push_back(encode_raw(*model.tokenizer, *text));
-    } else {
-      prompts.push_back(std::get<std::vector<Token>>(prompt));
-    }
-  }
-  const std::int64_t context = model.engine->info().context;
-  const char* param = request.is_chat ? "messages" : "prompt";
-  for (const std::vector<Token>& prompt : prompts) {
-    if (prompt.empty()) return invalid_field(param, "the prompt is empty; send at least one character");
-    const auto size = static_cast<std::int64_t>(prompt.size());
-    if (size >= context) {
-      ApiError error = invalid_field(
-          param, fmt::format("the prompt has {} tokens; this model's context holds {} including the answer. "
-                             "Shorten the prompt, or start the server with a larger --context",
-                             size, context));
-      error.code = "context_length_exceeded";
-      return error;
-    }
-    for (const Token token : prompt) {
-      if (token < 0 || token >= model.engine->info().vocabulary) {
-        return invalid_field(param, fmt::format("token {} is not in the vocabulary of {} tokens", token,
-                                                model.engine->info().vocabulary));
-      }
-    }
-  }
-  return prompts;
-}
-
-namespace {
 /// What a request may come to at most, as far as it says so.
 std::int64_t tokens_wanted(const Request& request, const std::vector<std::vector<Token>>& prompts,
                            std::int64_t context) {
@@ -460,35 +404,40 @@ std::int64_t tokens_wanted(const Request& request, const std::vector<std::vector
               request.choices * std::clamp<std::int64_t>(request.generation.max_tokens, 0, context);
   return tokens;
 }
-}  // namespace
 
-void answer(const Call& call, Request request, const MakeDialect& make_dialect) {
-  const ApiResult<ServedModel*> found = call.service.model_for_work(request.model);
-  if (!found) return call.reply_error(found.error());
-  ServedModel& model = **found;
-  ApiResult<std::vector<std::vector<Token>>> prompts = encode_prompts(request, model);
-  if (!prompts) return call.reply_error(prompts.error());
-  for (const auto& [token, bias] : request.generation.sampling.logit_bias) {
-    if (token >= model.engine->info().vocabulary) {
-      return call.reply_error(invalid_field(
-          "logit_bias", fmt::format("'logit_bias' names token {}, which the vocabulary of {} tokens lacks",
-                                    token, model.engine->info().vocabulary)));
-    }
-  }
-  if (request.generation.sampling.dry_multiplier > 0) {
-    request.generation.sampling.dry_breakers = tokens_holding(*model.tokenizer, request.dry_breakers);
-  }
-  std::vector<std::unique_ptr<GrammarMatcher>> matchers;
-  const ReplyStart start = request.generation.reply ? request.generation.reply->options.start : ReplyStart();
-  if (const auto refusal = constrain(request, model, start, matchers)) return call.reply_error(*refusal);
+void answer_with(const Call& call, Request request, ModelUse use, const MakeDialect& make_dialect,
+                 const char* stream_type) {
+  ApiResult<PreparedAnswer> prepared = prepare(request, *use);
+  if (!prepared) return call.reply_error(prepared.error());
   if (call.lease) {
-    const auto refusal =
-        call.lease->reserve(tokens_wanted(request, *prompts, model.engine->info().context), Clock::now());
+    const auto refusal = call.lease->reserve(
+        tokens_wanted(request, prepared->prompts, use->engine->info().context), Clock::now());
     if (refusal) return call.reply_error(over_limit(*refusal));
   }
-  std::unique_ptr<Dialect> dialect = make_dialect(request, model);
-  std::make_shared<Answer>(call, std::move(request), model, std::move(dialect))
-      ->start(std::move(*prompts), std::move(matchers));
+  std::unique_ptr<Dialect> dialect = make_dialect(request, *use);
+  std::make_shared<Answer>(call, std::move(request), std::move(use), std::move(dialect), stream_type)
+      ->start(std::move(prepared->prompts), std::move(prepared->matchers));
+}
+
+}  // namespace
+
+ApiError refusal_of(const Call& call, const ServedModel& model, const Error& error) {
+  ApiError refusal = to_api_error(error);
+  if (error.code == ErrorCode::kOverloaded) {
+    call.service.metrics.count_refused(model.id);
+    refusal.retry_after_seconds =
+        std::max(1, static_cast<int>(std::ceil(model.engine->stats().retry_after_seconds)));
+  }
+  return refusal;
+}
+
+void answer(const Call& call, Request request, MakeDialect make_dialect, const char* stream_type) {
+  const ModelWish wish{request.model, request.stream ? stream_type : "", request.idle_seconds};
+  with_model(call, wish,
+             [call, request = std::move(request), make_dialect = std::move(make_dialect),
+              stream_type](ModelUse model) mutable {
+               answer_with(call, std::move(request), std::move(model), make_dialect, stream_type);
+             });
 }
 
 std::string random_id() {

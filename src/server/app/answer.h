@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "server/app/endpoint.h"
+#include "server/app/prepare.h"
+#include "server/app/with_model.h"
 #include "server/request/request.h"
 
 namespace deepwell {
@@ -39,7 +41,6 @@ class Dialect {
   virtual nlohmann::json whole(const AnswerHead& head, const std::vector<Choice>& choices,
                                const Usage& usage) = 0;
   /// The bytes of a stream; "" where the dialect sends none.
-  virtual const char* stream_type() const { return "text/event-stream; charset=utf-8"; }
   virtual std::string opening(const AnswerHead& head, int choice) = 0;
   virtual std::string piece(const AnswerHead& head, int choice, const TextPiece& piece) = 0;
   virtual std::string closing(const AnswerHead& head, int choice, const GenerationFinish& finish) = 0;
@@ -51,12 +52,13 @@ class Dialect {
 /// Makes the dialect once the model is known.
 using MakeDialect = std::function<std::unique_ptr<Dialect>(const Request& request, const ServedModel& model)>;
 
-/// Runs the request and answers the call: prompts to tokens, every choice to the engine, text back as it
-/// comes or all at the end; cancels when the client leaves.
-void answer(const Call& call, Request request, const MakeDialect& make_dialect);
+/// Runs the request and answers the call: a model is loaded for it if need be, prompts to tokens, every
+/// choice to the engine, text back as it comes or all at the end; cancels when the client leaves.
+void answer(const Call& call, Request request, MakeDialect make_dialect,
+            const char* stream_type = kEventStream);
 
-/// The prompts as tokens; for a chat also how its reply is read and held to its rules, in `request`.
-ApiResult<std::vector<std::vector<Token>>> encode_prompts(Request& request, const ServedModel& model);
+/// What the client hears when the engine did not take its request; a full queue is counted.
+ApiError refusal_of(const Call& call, const ServedModel& model, const Error& error);
 
 /// "stop", "length" or, for what has no name in OpenAI's API, "error".
 const char* finish_name(FinishReason reason);

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "server/app/answer.h"
+#include "server/app/inner_exchange.h"
 #include "server/app/request_log.h"
 #include "server/request/json_reader.h"
 
@@ -18,47 +19,7 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 constexpr std::size_t kLinesMax = 50'000;
-constexpr std::chrono::seconds kPatience{30};
-
-/// Takes an endpoint's answer for a line of a batch.
-class LineExchange final : public http::Exchange {
- public:
-  explicit LineExchange(http::Request request) : request_(std::move(request)) {}
-  ~LineExchange() override { settle(500, R"({"error":{"message":"the request was dropped"}})"); }
-  const http::Request& request() const override { return request_; }
-  http::Request& request() override { return request_; }
-  void reply(http::Response response) override { settle(response.status, std::move(response.body)); }
-  void hold(http::Response /*head*/) override {}
-  void begin_stream(http::Response /*head*/) override {}
-  void send(std::string /*bytes*/) override {}
-  void end() override { settle(500, R"({"error":{"message":"lines of a batch cannot be streamed"}})"); }
-  void on_disconnect(std::function<void()> gone) override {
-    const std::lock_guard lock(answer->mutex);
-    answer->give_up = std::move(gone);
-  }
-  bool disconnected() const override { return false; }
-  bool streaming() const override { return false; }
-  void on_complete(std::function<void(int, std::size_t)> /*done*/) override {}
-
-  struct Answer {
-    std::mutex mutex;
-    std::condition_variable changed;
-    int status = 0;
-    std::string body;
-    std::function<void()> give_up;  ///< as if the client had left
-  };
-  std::shared_ptr<Answer> answer = std::make_shared<Answer>();
-
- private:
-  void settle(int status, std::string body) {
-    const std::lock_guard lock(answer->mutex);
-    if (answer->status != 0) return;
-    answer->status = status;
-    answer->body = std::move(body);
-    answer->changed.notify_all();
-  }
-  http::Request request_;
-};
+constexpr std::chrono::seconds kPatience{30}, kDiskPatience{2};
 
 const Endpoint* endpoint_at(const std::string& path) {
   for (const char* allowed : {"/v1/chat/completions", "/v1/completions", "/v1/responses"}) {
@@ -240,14 +201,21 @@ void Batches::work() {
   }
 }
 
-// Others first: a line starts when nobody else is being answered, or after a while so that it ends some day.
-bool Batches::wait_for_room() {
+// Others first: a line starts when nobody else is being answered, and steps back for those who come then; or
+// after a while as one among others, so that it ends some day.
+std::optional<int> Batches::wait_for_room() {
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   std::unique_lock lock(mutex_);
   while (!stop_ && (service_.phase() != Phase::kReady ||
                     (service_.busy() > 0 && std::chrono::steady_clock::now() < deadline)))
     changed_.wait_for(lock, std::chrono::milliseconds(50));
-  return !stop_;
+  if (stop_) return std::nullopt;
+  return std::chrono::steady_clock::now() < deadline ? 1 : 0;
+}
+
+bool Batches::is_cancelling(const std::string& id) const {
+  const std::lock_guard lock(mutex_);
+  return batches_.at(id)["batch"]["status"] == "cancelling";
 }
 
 bool Batches::is_stopping() const {
@@ -255,13 +223,12 @@ bool Batches::is_stopping() const {
   return stop_ || service_.phase() == Phase::kDraining;
 }
 
-json Batches::answer_line(const std::string& user, const std::string& endpoint, const Line& line) {
+json Batches::answer_line(const std::string& user, const std::string& endpoint, const Line& line,
+                          int priority) {
   http::Request request;
   request.method = "POST";
   request.path = request.target = endpoint;
   request.body = line.body;
-  auto exchange = std::make_shared<LineExchange>(std::move(request));
-  const std::shared_ptr<LineExchange::Answer> answer = exchange->answer;
   const auto fields = std::make_shared<LogFields>();
   fields->keeps_text = service_.audit && service_.audit_text;
   if (fields->keeps_text) fields->question = line.body;
@@ -271,14 +238,32 @@ json Batches::answer_line(const std::string& user, const std::string& endpoint, 
                        .path = endpoint,
                        .user = user};
   const auto started = std::chrono::steady_clock::now();
-  endpoint_at(endpoint)->run(Call{service_, std::move(exchange), fields, started, to_json, user});
+  struct Answer {
+    std::mutex mutex;
+    std::condition_variable changed;
+    int status = 0;
+    std::string body;
+  };
+  const auto answer = std::make_shared<Answer>();
+  auto exchange = std::make_shared<InnerExchange>(std::move(request), [answer](int status, std::string body) {
+    const std::lock_guard lock(answer->mutex);
+    answer->status = status;
+    answer->body = std::move(body);
+    answer->changed.notify_all();
+  });
+  const std::weak_ptr<InnerExchange> running = exchange;
+  {
+    Call call{service_, std::move(exchange), fields, started, to_json, user};
+    call.priority = priority;
+    call.admitted = true;
+    endpoint_at(endpoint)->run(call);
+  }
   std::unique_lock lock(answer->mutex);
   while (
       !answer->changed.wait_for(lock, std::chrono::milliseconds(100), [&] { return answer->status != 0; })) {
-    if (!is_stopping() || !answer->give_up) continue;
-    const std::function<void()> give_up = std::exchange(answer->give_up, nullptr);
+    if (!is_stopping()) continue;
     lock.unlock();  // it may answer at once
-    give_up();
+    if (const auto there = running.lock()) there->give_up();
     lock.lock();
   }
   if (service_.audit) {
@@ -306,9 +291,11 @@ void Batches::run(const std::string& id) {
   }
   const Result<std::vector<Line>> lines = lines_of(user, file, endpoint);
   if (!lines) {
-    const std::lock_guard lock(mutex_);
-    batches_[id]["batch"]["errors"] = {
-        {"object", "list"}, {"data", {{{"code", "invalid_input"}, {"message", lines.error().message}}}}};
+    {
+      const std::lock_guard lock(mutex_);
+      batches_[id]["batch"]["errors"] = {
+          {"object", "list"}, {"data", {{{"code", "invalid_input"}, {"message", lines.error().message}}}}};
+    }
     return finish(id, "failed");
   }
   std::set<std::string> done;  // before a restart
@@ -325,27 +312,57 @@ void Batches::run(const std::string& id) {
   }
   for (const Line& line : *lines) {
     if (done.contains(line.id)) continue;
-    if (!wait_for_room()) return;  // the next start goes on
-    {
-      const std::lock_guard lock(mutex_);
-      if (batches_[id]["batch"]["status"] == "cancelling") return finish(id, "cancelled");
-    }
-    const json answered = answer_line(user, endpoint, line);
+    const std::optional<int> priority = wait_for_room();
+    if (!priority) return;  // the next start goes on
+    if (is_cancelling(id)) return finish(id, "cancelled");
+    const json answered = answer_line(user, endpoint, line, *priority);
     if (is_stopping() && answered["response"]["status_code"] != 200)
-      return;  // given up: the next start answers it
-    std::ofstream(results, std::ios::binary | std::ios::app) << dump(answered) + "\n";
+      return;                                               // given up: the next start answers it
+    if (!append_line(id, results, dump(answered))) return;  // the next start answers it
     const std::lock_guard lock(mutex_);
     json& counts = batches_[id]["batch"]["request_counts"];
     json& counted = counts[answered["response"]["status_code"] == 200 ? "completed" : "failed"];
     counted = counted.get<std::int64_t>() + 1;
     save(batches_[id]);
   }
-  const std::lock_guard lock(mutex_);
   finish(id, "completed");
 }
 
-// With the lock held.
+/// What a full disk does not take waits until it does.
+bool Batches::append_line(const std::string& id, const std::string& path, const std::string& line) {
+  while (true) {
+    std::error_code none;
+    const std::uintmax_t before = fs::exists(path, none) ? fs::file_size(path, none) : 0;
+    std::ofstream file(path, std::ios::binary | std::ios::app);
+    file << line + "\n" << std::flush;
+    if (file.good()) {
+      const std::lock_guard lock(mutex_);
+      batches_[id]["batch"]["errors"] = nullptr;
+      return true;
+    }
+    file.close();
+    fs::resize_file(path, before, none);  // half a line helps nobody
+    if (!wait_for_disk(id)) return false;
+  }
+}
+
+/// Says why nothing moves, and waits a while; false when the server ends.
+bool Batches::wait_for_disk(const std::string& id) {
+  std::unique_lock lock(mutex_);
+  batches_[id]["batch"]["errors"] = {
+      {"object", "list"},
+      {"data", {{{"code", "disk_full"}, {"message", "the server's disk takes no more; it tries again"}}}}};
+  return !changed_.wait_for(lock, kDiskPatience, [this] { return stop_; });
+}
+
+// What a full disk does not take now is taken later: the batch is not over before.
 void Batches::finish(const std::string& id, const char* status) {
+  while (!try_finish(id, status) && wait_for_disk(id)) {
+  }
+}
+
+bool Batches::try_finish(const std::string& id, const char* status) {
+  const std::lock_guard lock(mutex_);
   json& known = batches_[id];
   json& batch = known["batch"];
   const std::string user = known["user"].get<std::string>(), results = folder_ + "/" + id + ".jsonl";
@@ -360,17 +377,19 @@ void Batches::finish(const std::string& id, const char* status) {
     }
   }
   const auto keep = [&](const std::string& lines, const char* name, const char* field) {
-    if (lines.empty()) return;
-    if (const Result<json> file = files_.add(user, id + name, "batch_output", lines))
-      batch[field] = (*file)["id"];
+    if (lines.empty() || !batch[field].is_null()) return true;
+    const Result<json> file = files_.add(user, id + name, "batch_output", lines);
+    if (file) batch[field] = (*file)["id"];
+    return file.ok();
   };
-  keep(good, "_output.jsonl", "output_file_id");
-  keep(bad, "_error.jsonl", "error_file_id");
+  if (!keep(good, "_output.jsonl", "output_file_id") || !keep(bad, "_error.jsonl", "error_file_id"))
+    return false;
   batch["status"] = status;
   batch[std::string(status) + "_at"] = unix_seconds_now();
   save(known);
   std::error_code ignored;
   fs::remove(results, ignored);
+  return true;
 }
 
 }  // namespace deepwell

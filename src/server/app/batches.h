@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -40,10 +41,16 @@ class Batches {
       : service_(service), files_(files), folder_(std::move(folder)) {}
   void work();
   void run(const std::string& id);
-  bool wait_for_room();
+  /// The priority for the next line, when it may start; nothing: the server ends.
+  std::optional<int> wait_for_room();
   bool is_stopping() const;
-  nlohmann::json answer_line(const std::string& user, const std::string& endpoint, const Line& line);
+  nlohmann::json answer_line(const std::string& user, const std::string& endpoint, const Line& line,
+                             int priority);
   void finish(const std::string& id, const char* status);
+  bool try_finish(const std::string& id, const char* status);
+  bool is_cancelling(const std::string& id) const;
+  bool append_line(const std::string& id, const std::string& path, const std::string& line);
+  bool wait_for_disk(const std::string& id);
   void save(const nlohmann::json& known) const;
   Result<std::vector<Line>> lines_of(const std::string& user, const std::string& file,
                                      const std::string& endpoint) const;

@@ -23,6 +23,18 @@ void Call::reply_json(std::string body, int status) const {
   exchange->reply(std::move(response));
 }
 
-void Call::reply_error(const ApiError& error) const { exchange->reply(error_response(error, error_body)); }
+void Call::reply_error(const ApiError& error) const {
+  if (!exchange->streaming()) return exchange->reply(error_response(error, error_body));
+  exchange->send(http::sse_event("error", error_body(error)));
+  exchange->end();
+}
+
+http::Response stream_head(const char* content_type) {
+  http::Response head;
+  head.content_type = content_type;
+  head.headers.push_back({"Cache-Control", "no-cache"});
+  head.headers.push_back({"X-Accel-Buffering", "no"});  // nginx would hold the pieces back
+  return head;
+}
 
 }  // namespace deepwell

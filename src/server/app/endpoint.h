@@ -37,11 +37,15 @@ struct Call {
   ErrorBody error_body = to_json;     ///< how the endpoint's API writes errors
   std::string user{};                 ///< whose key it is, as a digest; "" without keys
   std::shared_ptr<KeyLease> lease{};  ///< its key's limits; nullptr: none
+  int priority = 0;                   ///< lower first; work that nobody waits for has a higher one
+  std::string answer_id{};            ///< what the answer is to be called; "": a new name
+  bool admitted = false;              ///< taken in before: a full queue is no reason to refuse it
 
   const http::Request& request() const { return exchange->request(); }
   /// The body, which the request then no longer holds: an answer may take minutes.
   std::string take_body() const { return std::move(exchange->request().body); }
   void reply_json(std::string body, int status = 200) const;
+  /// As the answer, or as the last event of a stream that has begun.
   void reply_error(const ApiError& error) const;
 };
 
@@ -56,6 +60,8 @@ struct Endpoint {
 
 const std::vector<Endpoint>& all_endpoints();
 
+/// What a stream of that type begins with.
+http::Response stream_head(const char* content_type);
 http::Response error_response(const ApiError& error, Call::ErrorBody body = to_json);
 
 }  // namespace deepwell

@@ -39,6 +39,9 @@ Status write_whole(const std::string& path, std::string_view bytes) {
 }
 
 Result<std::string> read_whole(const std::string& path) {
+  std::error_code unknown;
+  if (!std::filesystem::is_regular_file(path, unknown))  // reading a folder throws
+    return Error{ErrorCode::kNotFound, fmt::format("{} is no file", path)};
   std::ifstream file(path, std::ios::binary);
   std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   if (!file) return Error{ErrorCode::kIo, fmt::format("cannot read {}: {}", path, std::strerror(errno))};

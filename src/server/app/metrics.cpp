@@ -6,11 +6,11 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
-#include <unistd.h>
 
 #include <chrono>
-#include <fstream>
 #include <mutex>
+
+#include "base/memory.h"
 
 namespace deepwell {
 namespace {
@@ -45,13 +45,6 @@ std::string_view reason_name(FinishReason reason) {
       return "error";
   }
   return "error";
-}
-
-double resident_bytes() {
-  std::ifstream file("/proc/self/statm");
-  double total = 0, resident = 0;
-  file >> total >> resident;
-  return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
 }
 }  // namespace
 
@@ -108,6 +101,7 @@ struct Metrics::Impl {
   Counters& failed = counter("deepwell:requests_failed_total", "Requests that the engine could not compute.");
   Gauges& stalled =
       gauge("deepwell:engine_stalled_seconds", "Since the engine last came by with work to do.");
+  Counters& spans = counter("deepwell:spans_total", "Spans for the collector of traces, sent and dropped.");
   Histograms& params_n = histogram("vllm:request_params_n", "The request's n.");
   Histograms& params_max = histogram("vllm:request_params_max_tokens", "The request's max_tokens.");
   Counters& http = counter("deepwell:http_requests_total", "HTTP requests, by route and status.");
@@ -172,6 +166,15 @@ void Metrics::count_http(const std::string& method, const std::string& route, in
 
 void Metrics::count_refused(const std::string& model) { impl_->refused.Add(of(model)).Increment(); }
 
+void Metrics::take_spans(std::int64_t sent, std::int64_t dropped) {
+  const std::lock_guard lock(impl_->mutex);
+  for (const auto& [what, count] : {std::pair("sent", sent), std::pair("dropped", dropped)}) {
+    prometheus::Counter& counter = impl_->spans.Add({{"outcome", what}});
+    if (static_cast<double>(count) > counter.Value())
+      counter.Increment(static_cast<double>(count) - counter.Value());
+  }
+}
+
 void Metrics::take_audit(std::uint64_t lost, std::size_t waiting) {
   const std::lock_guard lock(impl_->mutex);
   prometheus::Counter& counter = impl_->audit_lost.Add({});
@@ -212,7 +215,7 @@ void Metrics::take(const std::string& model, const EngineStats& stats) {
 }
 
 std::string Metrics::text() const {
-  impl_->memory.Set(resident_bytes());
+  impl_->memory.Set(static_cast<double>(resident_memory_bytes()));
   return prometheus::TextSerializer().Serialize(impl_->registry.Collect());
 }
 

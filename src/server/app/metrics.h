@@ -32,6 +32,7 @@ class Metrics {
   /// The audit log's own counts, taken over when asked for.
   void take_audit(std::uint64_t lost, std::size_t waiting);
 
+  void take_spans(std::int64_t sent, std::int64_t dropped);
   /// What the engine counts itself, taken over when asked for.
   void take(const std::string& model, const EngineStats& stats);
   std::string text() const;

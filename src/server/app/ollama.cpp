@@ -12,19 +12,10 @@ using Kind = ReplyEvent::Kind;
 
 std::int64_t nanoseconds(double seconds) { return static_cast<std::int64_t>(seconds * 1e9); }
 
-std::string rfc3339(std::chrono::system_clock::time_point when) {
-  const auto since = when.time_since_epoch();
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since);
-  const auto rest = std::chrono::duration_cast<std::chrono::nanoseconds>(since - seconds);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:09}Z", fmt::gmtime(static_cast<std::time_t>(seconds.count())),
-                     rest.count());
-}
-
 class OllamaDialect final : public Dialect {
  public:
   explicit OllamaDialect(bool chat) : chat_(chat) {}
   const char* id_prefix() const override { return ""; }
-  const char* stream_type() const override { return "application/x-ndjson"; }
 
   json whole(const AnswerHead& head, const std::vector<Choice>& choices, const Usage& usage) override {
     const Choice& choice = choices.front();
@@ -110,26 +101,40 @@ class OllamaDialect final : public Dialect {
 
 }  // namespace
 
+std::string rfc3339(std::chrono::system_clock::time_point when) {
+  const auto since = when.time_since_epoch();
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since);
+  const auto rest = std::chrono::duration_cast<std::chrono::nanoseconds>(since - seconds);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:09}Z", fmt::gmtime(static_cast<std::time_t>(seconds.count())),
+                     rest.count());
+}
+
 std::string rfc3339_now() { return rfc3339(std::chrono::system_clock::now()); }
 
 std::string ollama_error(const ApiError& error) { return dump({{"error", error.message}}); }
 
 std::unique_ptr<Dialect> make_ollama_dialect(bool chat) { return std::make_unique<OllamaDialect>(chat); }
 
-void reply_ollama_loaded(const Call& call, const std::string& model, bool chat) {
-  const ApiResult<ServedModel*> found = call.service.model_for_work(model);
-  if (!found) return call.reply_error(found.error());
-  json object = {{"model", model}, {"created_at", rfc3339_now()}, {"done", true}, {"done_reason", "load"}};
+void reply_ollama_loaded(const Call& call, const Request& request, bool chat) {
+  json object = {{"model", request.model}, {"created_at", rfc3339_now()}, {"done", true}};
   if (chat) {
     object["message"] = {{"role", "assistant"}, {"content", ""}};
   } else {
     object["response"] = "";
   }
-  call.reply_json(dump(object));
+  if (request.idle_seconds == 0.0) {  // not to be loaded first
+    const Result<bool> unloaded = call.service.models.unload(request.model);
+    if (!unloaded) return call.reply_error(to_api_error(unloaded.error()));
+    object["done_reason"] = "unload";
+    return call.reply_json(dump(object));
+  }
+  object["done_reason"] = "load";
+  with_model(call, {request.model, "", request.idle_seconds},
+             [call, object = std::move(object)](const ModelUse&) { call.reply_json(dump(object)); });
 }
 
-json ollama_model(const ServedModel& model) {
-  const EngineInfo& info = model.engine->info();
+json ollama_model(const ModelState& model) {
+  const EngineInfo& info = model.info;
   return {{"name", model.id},
           {"model", model.id},
           {"modified_at",

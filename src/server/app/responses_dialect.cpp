@@ -171,32 +171,7 @@ class ResponsesDialect final : public Dialect {
   }
 
   json response(const AnswerHead& head, const char* status) const {
-    const SamplingOptions& sampling = request_.request.generation.sampling;
-    const std::int64_t max_tokens = request_.request.generation.max_tokens;
-    const std::string& effort = request_.request.chat.effort;
-    return {{"id", head.id},
-            {"object", "response"},
-            {"created_at", head.created_unix_seconds},
-            {"status", status},
-            {"background", false},
-            {"error", nullptr},
-            {"incomplete_details", nullptr},
-            {"instructions", request_.instructions.empty() ? json(nullptr) : json(request_.instructions)},
-            {"max_output_tokens", max_tokens < 0 ? json(nullptr) : json(max_tokens)},
-            {"metadata", json::parse(request_.metadata)},
-            {"model", head.model},
-            {"output", json::array()},
-            {"parallel_tool_calls", request_.request.parallel_tools},
-            {"previous_response_id", request_.previous.empty() ? json(nullptr) : json(request_.previous)},
-            {"reasoning", {{"effort", effort.empty() ? json(nullptr) : json(effort)}, {"summary", nullptr}}},
-            {"store", request_.store},
-            {"temperature", sampling.temperature},
-            {"text", {{"format", json::parse(request_.format)}}},
-            {"tool_choice", json::parse(request_.tool_choice)},
-            {"tools", json::parse(request_.tools)},
-            {"top_p", sampling.top_p},
-            {"truncation", "disabled"},
-            {"usage", nullptr}};
+    return response_object(request_, head, status);
   }
 
   json finished(const AnswerHead& head, const Usage& usage) {
@@ -229,6 +204,35 @@ class ResponsesDialect final : public Dialect {
 };
 
 }  // namespace
+
+nlohmann::json response_object(const ResponsesRequest& request, const AnswerHead& head, const char* status) {
+  const SamplingOptions& sampling = request.request.generation.sampling;
+  const std::int64_t max_tokens = request.request.generation.max_tokens;
+  const std::string& effort = request.request.chat.effort;
+  return {{"id", head.id},
+          {"object", "response"},
+          {"created_at", head.created_unix_seconds},
+          {"status", status},
+          {"background", request.background},
+          {"error", nullptr},
+          {"incomplete_details", nullptr},
+          {"instructions", request.instructions.empty() ? json(nullptr) : json(request.instructions)},
+          {"max_output_tokens", max_tokens < 0 ? json(nullptr) : json(max_tokens)},
+          {"metadata", json::parse(request.metadata)},
+          {"model", head.model},
+          {"output", json::array()},
+          {"parallel_tool_calls", request.request.parallel_tools},
+          {"previous_response_id", request.previous.empty() ? json(nullptr) : json(request.previous)},
+          {"reasoning", {{"effort", effort.empty() ? json(nullptr) : json(effort)}, {"summary", nullptr}}},
+          {"store", request.store},
+          {"temperature", sampling.temperature},
+          {"text", {{"format", json::parse(request.format)}}},
+          {"tool_choice", json::parse(request.tool_choice)},
+          {"tools", json::parse(request.tools)},
+          {"top_p", sampling.top_p},
+          {"truncation", "disabled"},
+          {"usage", nullptr}};
+}
 
 std::unique_ptr<Dialect> make_responses_dialect(const Call& call, ResponsesRequest request,
                                                 std::vector<Message> conversation) {

@@ -7,6 +7,9 @@
 
 namespace deepwell {
 
+/// OpenAI's response object without output.
+nlohmann::json response_object(const ResponsesRequest& request, const AnswerHead& head, const char* status);
+
 /// Writes an answer as OpenAI's response object, whole or as events, and keeps it when asked to.
 /// `conversation`: the turns before the answer, without instructions.
 std::unique_ptr<Dialect> make_responses_dialect(const Call& call, ResponsesRequest request,

@@ -2,47 +2,42 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "server/access/audit_log.h"
 #include "server/app/metrics.h"
+#include "server/app/recent_prompts.h"
 #include "server/app/response_store.h"
-#include "server/model/served_model.h"
-#include "server/request/api_error.h"
+#include "server/app/running_answers.h"
+#include "server/model/model_pool.h"
 
 namespace deepwell {
 
+class Background;
 class Batches;
 class ChatStore;
 class FileStore;
+class SpanExporter;
 
 enum class Phase { kLoading, kReady, kDraining };
 
 /// What every endpoint works with: the models, the phase the server is in, its metrics. Thread-safe.
 class Service {
  public:
-  Service();
+  explicit Service(ModelSource source = {}, ModelPoolOptions options = {});
   /// Waits until nothing uses a model any more.
   ~Service();
 
-  void add_model(std::shared_ptr<ServedModel> model, const std::vector<std::string>& aliases = {});
   void set_phase(Phase phase) { phase_ = phase; }
   Phase phase() const { return phase_; }
 
-  std::vector<ServedModel*> models() const;  ///< as added, without aliases
-  std::vector<std::string> names() const;    ///< ids and aliases that clients may use
-  /// "" is the first model. Errors: 404 model_not_found, 503 while loading or draining.
-  ApiResult<ServedModel*> model_for_work(std::string_view name) const;
-  ServedModel* find(std::string_view name) const;
-
-  /// Answers under way. A model stays alive as long as one is.
+  /// Answers under way.
   class Busy {
    public:
     explicit Busy(Service& service);
@@ -56,6 +51,9 @@ class Service {
     Service& service_;
   };
   int busy() const;
+  double uptime_seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+  }
   /// Ends all answers under way, with an error each.
   void give_up_all();
 
@@ -67,13 +65,18 @@ class Service {
   bool shares_prefixes() const { return shared_prefixes_; }
 
   Metrics metrics;
+  ModelPool models;
   ResponseStore responses;
-  std::unique_ptr<AuditLog> audit;   ///< nullptr: none is kept. Set before the first request, as the next
-  bool audit_text = false;           ///< also what is asked and answered
-  std::unique_ptr<FileStore> files;  ///< nullptr: nothing is kept on disk
-  std::unique_ptr<Batches> batches;  ///< the same
-  std::unique_ptr<ChatStore> chats;  ///< the same
-  /// Keeps files, batches and chats in `folder`. Errors: kIo, kCorrupt.
+  RunningAnswers running;
+  RecentPrompts prompts;
+  std::unique_ptr<SpanExporter> spans;     ///< nullptr: nobody collects them
+  std::unique_ptr<FileStore> files;        ///< nullptr: nothing is kept on disk
+  std::unique_ptr<Batches> batches;        ///< the same
+  std::unique_ptr<Background> background;  ///< the same
+  std::unique_ptr<ChatStore> chats;        ///< the same
+  std::unique_ptr<AuditLog> audit;  ///< nullptr: none is kept. Set before the first request, as the next
+  bool audit_text = false;          ///< also what is asked and answered
+  /// Keeps files, batches, responses and chats in `folder`. Errors: kIo, kCorrupt.
   Status keep_in(const std::string& folder);
 
  private:
@@ -82,9 +85,8 @@ class Service {
   int busy_ = 0;
   std::map<const Busy*, std::function<void()>> give_up_;
   bool shared_prefixes_ = false;
+  const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
   std::atomic<Phase> phase_{Phase::kLoading};
-  std::vector<std::shared_ptr<ServedModel>> models_;
-  std::map<std::string, ServedModel*, std::less<>> by_name_;
 };
 
 }  // namespace deepwell

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/app/stored.h"
 
+#include <fmt/format.h>
+
 namespace deepwell {
 namespace {
 void reply_nothing_kept(const Call& call) {
@@ -21,6 +23,19 @@ FileStore* files_of(const Call& call) {
 Batches* batches_of(const Call& call) {
   if (call.service.batches == nullptr) reply_nothing_kept(call);
   return call.service.batches.get();
+}
+
+Background* background_of(const Call& call) {
+  if (call.service.background == nullptr) reply_nothing_kept(call);
+  return call.service.background.get();
+}
+
+void reply_no_response(const Call& call, const std::string& id) {
+  ApiError error;
+  error.status = 404;
+  error.code = "response_not_found";
+  error.message = fmt::format("there is no response '{}' here", id.substr(0, 100));
+  call.reply_error(error);
 }
 
 void reply_stored(const Call& call, const Result<nlohmann::json>& object) {

@@ -208,6 +208,7 @@ Result<std::uint64_t> start_generation(ServedModel& model, std::vector<Token> pr
   request.account = options.account;
   if (!options.shared_prefixes) request.prefix_space = options.account;
   request.priority = options.priority;
+  request.admitted = options.admitted;
   request.deadline = options.deadline;
   return model.engine->submit(
       std::move(request),

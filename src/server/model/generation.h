@@ -32,6 +32,7 @@ struct GenerationOptions {
   std::string account{};               ///< whose it is, for fair shares; also keeps cached prefixes apart
   bool shared_prefixes = false;        ///< but those of all accounts are one
   int priority = 0;                    ///< lower first
+  bool admitted = false;               ///< taken in before: a full queue does not refuse it
   std::optional<std::chrono::steady_clock::time_point> deadline{};
 };
 

@@ -14,13 +14,12 @@ ReplyConstraint::ReplyConstraint(const Tokenizer& tokenizer, std::unique_ptr<Gra
       matcher_(std::move(matcher)),
       thinking_tokens_max_(thinking_tokens_max),
       thinking_(in_thinking) {
-  if (thinking_tokens_max_ >= 0)
-    closing_ = tokenizer.encode(kClose, {.parse_special = true, .add_special = false});
+  closing_ = tokenizer.encode(kClose, {.parse_special = true, .add_special = false});
 }
 
 bool ReplyConstraint::must_close() const {
   return thinking_ && !closing_.empty() && closed_ < closing_.size() &&
-         (closed_ > 0 || thought_ >= thinking_tokens_max_);
+         (closed_ > 0 || now_ || (thinking_tokens_max_ >= 0 && thought_ >= thinking_tokens_max_));
 }
 
 Status ReplyConstraint::mask(std::span<std::uint32_t> allowed) {
@@ -43,7 +42,7 @@ Status ReplyConstraint::accept(std::int32_t token) {
 
 // Thinking opens with the reply, or never.
 void ReplyConstraint::follow(std::int32_t token) {
-  if (ended_ || thinking_tokens_max_ < 0) return;
+  if (ended_) return;
   tail_ += tokenizer_.token_bytes(token, /*show_control=*/true);
   if (!thinking_) {
     const std::size_t first = tail_.find_first_not_of(" \n");

@@ -37,6 +37,10 @@ Result<std::shared_ptr<ServedModel>> load_served_model(const std::string& path, 
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
           .count();
 
+  // As llama.cpp's converters write it: 3 is the last token's.
+  const auto pooling = file->metadata().integer(file->architecture() + ".pooling_type");
+  if (pooling && *pooling == 3) model->pooling = Pooling::kLast;
+
   Result<Vocabulary> vocabulary = vocabulary_of(file->metadata());
   if (!vocabulary) return at_path(vocabulary.error());
   Result<std::unique_ptr<Tokenizer>> tokenizer = Tokenizer::from_vocabulary(std::move(*vocabulary));

@@ -21,6 +21,7 @@ struct ServedModel {
   std::string path;  ///< of the file it came from
   std::int64_t created_unix_seconds = 0;
   std::unique_ptr<const Tokenizer> tokenizer;
+  Pooling pooling = Pooling::kMean;           ///< of its vectors, where a request does not say
   std::unique_ptr<const PromptEncoder> chat;  ///< nullptr: not made for chat; raw completions still work
   std::unique_ptr<const GrammarCompiler> grammars;  ///< over the tokenizer
   std::unique_ptr<Engine> engine;                   ///< last member: it stops before the rest goes

@@ -1,58 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include <limits>
-
-#include "server/request/json_reader.h"
-#include "server/request/request.h"
+#include "server/request/raw_prompts.h"
 #include "server/request/sampling_fields.h"
 
 namespace deepwell {
 namespace {
 using json = Json;
 constexpr std::size_t kPromptsMax = 128;
-
-bool read_tokens(const json& list, std::vector<Token>& out) {
-  for (const json& one : list) {
-    if (!one.is_number_integer()) return false;
-    const auto id = one.get<std::int64_t>();
-    if (id < 0 || id > std::numeric_limits<Token>::max()) return false;
-    out.push_back(static_cast<Token>(id));
-  }
-  return true;
-}
-
-/// A string, a list of strings, a list of token ids, or a list of such lists.
-void read_prompts(JsonReader& reader, Request& request) {
-  const json* prompt = reader.any("prompt");
-  if (!reader.ok()) return;
-  if (prompt == nullptr) return reader.fail("prompt", "'prompt' is missing");
-  const char* expected =
-      "'prompt' must be a string, a list of strings, a list of token ids, or a list of such lists";
-  if (prompt->is_string()) {
-    request.prompts.emplace_back(prompt->get<std::string>());
-    return;
-  }
-  if (!prompt->is_array() || prompt->empty()) return reader.fail("prompt", expected);
-  if (prompt->front().is_number()) {
-    std::vector<Token> tokens;
-    if (!read_tokens(*prompt, tokens)) return reader.fail("prompt", expected);
-    request.prompts.emplace_back(std::move(tokens));
-    return;
-  }
-  if (prompt->size() > kPromptsMax) {
-    return reader.fail("prompt", fmt::format("'prompt' takes at most {} prompts at once", kPromptsMax));
-  }
-  for (const json& one : *prompt) {
-    if (one.is_string()) {
-      request.prompts.emplace_back(one.get<std::string>());
-      continue;
-    }
-    std::vector<Token> tokens;
-    if (!one.is_array() || !read_tokens(one, tokens)) return reader.fail("prompt", expected);
-    request.prompts.emplace_back(std::move(tokens));
-  }
-}
 
 }  // namespace
 
@@ -62,7 +17,7 @@ ApiResult<Request> parse_completion_request(std::string_view body) {
   JsonReader reader(*parsed, "");
   Request request;
   read_common_fields(reader, request);
-  read_prompts(reader, request);
+  read_raw_prompts(reader, "prompt", kPromptsMax, request.prompts);
   request.echo = reader.flag("echo").value_or(false);
   request.generation.max_tokens =
       reader.integer("max_tokens", 1, INT64_MAX).value_or(16);  // OpenAI's default

@@ -4,6 +4,7 @@
 
 #include "server/request/format_fields.h"
 #include "server/request/json_reader.h"
+#include "server/request/keep_alive.h"
 #include "server/request/request.h"
 
 namespace deepwell {
@@ -67,7 +68,7 @@ void read_common(JsonReader& reader, Request& request) {
   if (reader.ok() && request.model.empty()) reader.fail("model", "'model' is missing");
   if (request.model.ends_with(":latest")) request.model.resize(request.model.size() - 7);
   request.stream = reader.flag("stream").value_or(true);
-  reader.harmless("keep_alive");  // models stay
+  request.idle_seconds = read_keep_alive(reader);
   read_options(reader, request);
   if (const json* format = reader.any("format")) {
     if (*format == "json") {

@@ -26,7 +26,9 @@ struct Request {
   int choices = 1;                 ///< answers to each prompt
   bool echo = false;               ///< the prompt comes back before the answer (raw only)
   bool stream = false;
-  bool stream_usage = false;              ///< a last piece with the usage
+  std::optional<double>
+      idle_seconds{};         ///< how long the model stays afterwards; nothing: the server's; -1: for good
+  bool stream_usage = false;  ///< a last piece with the usage
   std::optional<GrammarSource> format;    ///< of the answer's text
   std::string format_field;               ///< where it was asked for: a refusal names it
   bool parallel_tools = true;             ///< an answer may call more than one tool
@@ -53,6 +55,7 @@ struct ResponsesRequest {
   std::string instructions;  ///< also the first message, when not ""
   std::string previous;      ///< the id of the response it follows, or ""
   bool store = true;
+  bool background = false;  ///< nobody waits for the answer: it is fetched later
   std::string tools = "[]", tool_choice = "\"auto\"", format = R"({"type":"text"})",
               metadata = "{}";  ///< JSON, for the echo
 };

@@ -215,7 +215,11 @@ ApiResult<ResponsesRequest> parse_responses_request(std::string_view body) {
   for (const char* name : {"user", "service_tier", "safety_identifier", "prompt_cache_key",
                            "prompt_cache_retention", "include", "stream_options", "client_metadata"})
     reader.harmless(name);
-  reader.unsupported("background", "send it with \"stream\": true, or as a batch");
+  out.background = reader.flag("background").value_or(false);
+  if (out.background && request.stream)
+    reader.unsupported("background", "with \"stream\" it is not: fetch the response when it is complete");
+  if (out.background && !out.store)
+    reader.fail("store", "'background' needs 'store': the answer is fetched later");
   reader.unsupported("conversation", "use previous_response_id");
   reader.unsupported("prompt", "prompts are not kept on the server");
   reader.unsupported("max_tool_calls", "no tool runs on the server");

@@ -15,12 +15,12 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
-#include <filesystem>
+#include <future>
 #include <thread>
 
 #include "server/app/app.h"
-#include "server/model/chat_language.h"
-#include "server/model/served_model.h"
+#include "server/app/span_exporter.h"
+#include "server/serve/model_source.h"
 #include "store/store.h"
 
 namespace deepwell {
@@ -39,50 +39,23 @@ void raise_descriptor_limit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/// What clients call a model: the name it was asked for by, or its file's without ending and part number.
-std::string id_for(const std::string& name, const std::string& path) {
-  std::error_code ignored;
-  if (name != path && !std::filesystem::exists(name, ignored)) return name;
-  std::string stem = std::filesystem::path(path).filename().string();
-  if (stem.ends_with(".gguf")) stem.resize(stem.size() - 5);
-  if (const auto part = stem.find("-00001-of-"); part != std::string::npos) stem.resize(part);
-  return stem;
-}
-
-Status load_models(const ServeSettings& settings, Service& service) {
+/// Makes all models known, and loads the first: a server that cannot answer at all says so at once.
+Status open_models(const ServeSettings& settings, ModelPool& models) {
   for (std::size_t i = 0; i < settings.models.size(); ++i) {
-    const std::string& name = settings.models[i];
-    DW_TRY(const std::string path, resolve_model(name));
-    ServedModelOptions options;
-    options.id = id_for(name, path);
-    options.engine = settings.engine;
-    DW_TRY(options.chat_template, chat_template_of(settings.chat_template));
-    options.engine.log = [](const std::string& line) {
-      std::fprintf(stderr, "deepwell: %s\n", line.c_str());
-    };
-    if (service.find(options.id) != nullptr) {
-      return Error{ErrorCode::kInvalid,
-                   fmt::format("two models are called '{}'; rename one file", options.id)};
-    }
-    const bool show = isatty(STDERR_FILENO) != 0;
-    int shown = -1;
-    DW_TRY(std::shared_ptr<ServedModel> model, load_served_model(path, options, [&](double fraction) {
-             const int percent = static_cast<int>(fraction * 100);
-             if (!show || percent == shown) return;
-             shown = percent;
-             std::fprintf(stderr, "\rloading %s %3d %%", options.id.c_str(), percent);
-           }));
-    if (show && shown >= 0) std::fprintf(stderr, "\r\033[K");
-    std::vector<std::string> aliases;
+    DW_TRY(const std::string path, resolve_model(settings.models[i]));
+    const std::string id = id_for(settings.models[i], path);
+    DW_RETURN_IF_ERROR(models.add(id, path));
     for (const std::string& alias : settings.aliases) {
       const auto equals = alias.find('=');
-      if (equals == std::string::npos ? i == 0 : alias.substr(equals + 1) == name) {
-        aliases.push_back(alias.substr(0, equals));
-      }
+      if (equals == std::string::npos ? i == 0 : alias.substr(equals + 1) == settings.models[i])
+        DW_RETURN_IF_ERROR(models.alias(alias.substr(0, equals), id));
     }
-    service.add_model(std::move(model), aliases);
   }
-  return Done{};
+  std::promise<Status> loaded;
+  models.use("", {[&](const Result<ModelUse>& first) {
+               loaded.set_value(first ? Status(Done{}) : Status(first.error()));
+             }});
+  return loaded.get_future().get();
 }
 
 void announce(const ServeSettings& settings, const Service& service, std::uint16_t port,
@@ -92,7 +65,7 @@ void announce(const ServeSettings& settings, const Service& service, std::uint16
   if (host.find(':') != std::string::npos) host = "[" + host + "]";
   std::printf("Deepwell answers at http%s://%s:%d with %s (Ctrl-C stops it)\n",
               settings.tls_certificate.empty() ? "" : "s", host.c_str(), static_cast<int>(port),
-              fmt::format("{}", fmt::join(service.names(), ", ")).c_str());
+              fmt::format("{}", fmt::join(service.models.names(), ", ")).c_str());
   if (admin_port != 0) std::printf("Metrics and administration: port %d\n", static_cast<int>(admin_port));
   std::fflush(stdout);
 }
@@ -153,9 +126,14 @@ int serve(const ServeSettings& settings) {
   if (signal_events < 0 || thread_events < 0) return fail("cannot wait for signals: out of file descriptors");
   raise_descriptor_limit();
 
-  Service service;
+  Service service(models_here(settings), {settings.model_memory_bytes, settings.idle_seconds});
   if (!settings.data_dir.empty()) {
     if (const Status kept = service.keep_in(settings.data_dir); !kept) return fail(kept.error().message);
+  }
+  if (!settings.otlp_endpoint.empty()) {
+    Result<std::unique_ptr<SpanExporter>> spans = SpanExporter::open(settings.otlp_endpoint);
+    if (!spans) return fail(spans.error().message);
+    service.spans = std::move(*spans);
   }
   if (!settings.audit_log.empty()) {
     Result<std::unique_ptr<AuditLog>> audit = AuditLog::open(settings.audit_log, tell);
@@ -171,7 +149,7 @@ int serve(const ServeSettings& settings) {
   // Clients that come while the model is loaded hear so instead of finding nobody.
   std::optional<Error> failure;
   std::thread worker([&] {
-    if (Status loaded = load_models(settings, service); !loaded) {
+    if (Status loaded = open_models(settings, service.models); !loaded) {
       failure = loaded.error();
       return wake();
     }

@@ -65,14 +65,14 @@ Status set_bytes(std::int64_t& field, const Values& values) {
   return Done{};
 }
 
-Status set_drain(ServeSettings& s, const Values& values) {
+Status set_seconds(double& field, const Values& values, double max) {
   char* end = nullptr;
   const std::string& text = values.back();
   const double seconds = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end != '\0' || !(seconds >= 0 && seconds <= 86400)) {
-    return Error{ErrorCode::kInvalid, fmt::format("'{}' must be seconds from 0 to 86400", text)};
+  if (text.empty() || *end != '\0' || !(seconds >= 0 && seconds <= max)) {
+    return Error{ErrorCode::kInvalid, fmt::format("'{}' must be seconds from 0 to {:.0f}", text, max)};
   }
-  s.drain_seconds = seconds;
+  field = seconds;
   return Done{};
 }
 
@@ -113,6 +113,12 @@ const SettingSpec kSettings[] = {
     {"draft-tokens", Kind::kOne, "N",
      "Tokens guessed from the text so far and verified in one pass (8); 0: none",
      [](ServeSettings& s, const Values& v) { return set_whole(s.engine.draft_tokens, v, 0, 64); }},
+    {"swap-dir", Kind::kOne, "FOLDER",
+     "Where sequences wait that memory has no room for (the system's folder for temporary files)",
+     [](ServeSettings& s, const Values& v) -> Status {
+       s.engine.swap_dir = v.back();
+       return Done{};
+     }},
     {"prefix-dir", Kind::kOne, "FOLDER", "Where cached prefixes outlive the server (nowhere)",
      [](ServeSettings& s, const Values& v) -> Status {
        s.engine.prefix_dir = v.back();
@@ -186,8 +192,18 @@ const SettingSpec kSettings[] = {
      [](ServeSettings& s, const Values& v) { return set_switch(s.insecure, v); }},
     {"log-json", Kind::kSwitch, "", "Log one JSON object a request",
      [](ServeSettings& s, const Values& v) { return set_switch(s.log_json, v); }},
+    {"otlp-endpoint", Kind::kOne, "URL", "Send a trace of each answer there, as http://host:4318 (nowhere)",
+     [](ServeSettings& s, const Values& v) -> Status {
+       s.otlp_endpoint = v.back();
+       return Done{};
+     }},
     {"drain-seconds", Kind::kOne, "SECONDS", "How long answers under way may take after SIGTERM (30)",
-     set_drain},
+     [](ServeSettings& s, const Values& v) { return set_seconds(s.drain_seconds, v, 86400); }},
+    {"keep-alive", Kind::kOne, "SECONDS", "Unload a model that nobody asked for so long (never)",
+     [](ServeSettings& s, const Values& v) { return set_seconds(s.idle_seconds, v, 1e8); }},
+    {"model-memory", Kind::kOne, "SIZE",
+     "What models may take together, such as 32G; beyond it the longest unused goes (what is free)",
+     [](ServeSettings& s, const Values& v) { return set_bytes(s.model_memory_bytes, v); }},
 };
 
 std::string replaced(std::string text, char to, bool upper) {

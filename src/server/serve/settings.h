@@ -35,6 +35,9 @@ struct ServeSettings {
   bool insecure = false;       ///< may listen beyond this machine without keys
   bool log_json = false;
   double drain_seconds = 30;
+  std::string otlp_endpoint;            ///< a collector of traces; "": none
+  double idle_seconds = -1;             ///< without a request, then a model is unloaded; -1: never
+  std::int64_t model_memory_bytes = 0;  ///< that models may take together; 0: what is free
 };
 
 /// One setting under its three names: --flag, DEEPWELL_FLAG, and flag in the file ('-' becomes '_').

@@ -145,8 +145,7 @@ void DenseModel::forward(const Batch& batch, float* logits, Context& context) co
     layer.ffn_norm.apply(x, rows, h, context);
     layer.ffn.add_to(h, batch.tokens, width, x, context);
   }
-  float* const last = pick_output_rows(batch, x, width, context.scratch);
-  head_.apply(last, static_cast<std::int64_t>(batch.output_rows.size()), logits, context);
+  finish_rows(head_, batch, x, width, logits, context);
 }
 
 }  // namespace deepwell

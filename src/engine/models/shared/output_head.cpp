@@ -24,13 +24,25 @@ void OutputHead::apply(float* x, std::int64_t n, float* logits, Context& context
   multiply(input, {{&matrix, logits, matrix.rows()}}, context);
 }
 
-float* pick_output_rows(const Batch& batch, const float* x, std::int64_t width, Scratch& scratch) {
-  const auto count = static_cast<std::int64_t>(batch.output_rows.size());
-  float* picked = scratch.take<float>(count * width);
-  for (std::int64_t i = 0; i < count; ++i)
-    std::memcpy(picked + i * width, x + batch.output_rows[static_cast<std::size_t>(i)] * width,
+void OutputHead::states(const float* x, std::int64_t n, float* y, Context& context) const {
+  if (n > 0) norm.apply(x, n, y, context);
+}
+
+float* pick_rows(std::span<const std::int32_t> picked, const float* x, std::int64_t width, Scratch& scratch) {
+  float* out = scratch.take<float>(static_cast<std::int64_t>(picked.size()) * width);
+  for (std::size_t i = 0; i < picked.size(); ++i)
+    std::memcpy(out + static_cast<std::int64_t>(i) * width, x + picked[i] * width,
                 static_cast<std::size_t>(width) * sizeof(float));
-  return picked;
+  return out;
+}
+
+void finish_rows(const OutputHead& head, const Batch& batch, const float* x, std::int64_t width,
+                 float* logits, Context& context) {
+  const ScratchScope scope(context.scratch);
+  head.states(pick_rows(batch.state_rows, x, width, context.scratch),
+              static_cast<std::int64_t>(batch.state_rows.size()), batch.states, context);
+  head.apply(pick_rows(batch.output_rows, x, width, context.scratch),
+             static_cast<std::int64_t>(batch.output_rows.size()), logits, context);
 }
 
 std::int64_t vocabulary_of(const Loader& loader) {

@@ -14,10 +14,15 @@ struct OutputHead {
   static Result<OutputHead> load(Loader& loader, std::int64_t vocabulary, std::int64_t width, float eps);
   /// logits (n, vocabulary) of x (n, width), which is overwritten.
   void apply(float* x, std::int64_t n, float* logits, Context& context) const;
+  /// y = x (n, width), normed.
+  void states(const float* x, std::int64_t n, float* y, Context& context) const;
 };
 
-/// The rows of x (rows, width) whose logits are wanted, in scratch memory: (output rows, width).
-float* pick_output_rows(const Batch& batch, const float* x, std::int64_t width, Scratch& scratch);
+/// Rows of x (rows, width), in scratch memory: (picked, width).
+float* pick_rows(std::span<const std::int32_t> picked, const float* x, std::int64_t width, Scratch& scratch);
+/// What a decoder ends with: logits and states of the rows of x (rows, width) for which they are wanted.
+void finish_rows(const OutputHead& head, const Batch& batch, const float* x, std::int64_t width,
+                 float* logits, Context& context);
 
 /// How many tokens the file's token table has; 0 without one.
 std::int64_t vocabulary_of(const Loader& loader);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/fit_work.h"
+#include "engine/run/fit_work.h"
 
 #include <algorithm>
 #include <charconv>

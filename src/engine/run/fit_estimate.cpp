@@ -2,7 +2,7 @@
 // What a model takes to run. Mirrors what loading does: matrices are packed into memory of their own, the
 // token table stays in the file, vectors become floats, and a head that is the token table is packed beside
 // it.
-#include "cli/fit_estimate.h"
+#include "engine/run/fit_estimate.h"
 
 #include <fmt/format.h>
 
@@ -12,10 +12,10 @@
 #include <string_view>
 #include <utility>
 
-#include "cli/fit_work.h"
 #include "engine/models/model.h"
 #include "engine/quant/weight_format.h"
 #include "engine/run/describe.h"
+#include "engine/run/fit_work.h"
 
 namespace deepwell {
 namespace {

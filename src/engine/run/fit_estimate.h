@@ -85,7 +85,4 @@ struct FitSpeed {
 };
 FitSpeed speed_limits(const FitNeeds& needs, const FitMachine& machine);
 
-std::string fit_as_table(const FitNeeds& needs, const FitMachine& machine);
-std::string fit_as_json(const FitNeeds& needs, const FitMachine& machine);
-
 }  // namespace deepwell

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/serve/model_source.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "base/memory.h"
+#include "engine/run/fit_estimate.h"
+#include "server/model/chat_language.h"
+#include "server/model/open_model.h"
+#include "store/store.h"
+
+namespace deepwell {
+namespace {
+
+Result<ModelSource::Outline> outline_of(const ServeSettings& settings, const std::string& path) {
+  DW_TRY(const std::unique_ptr<ModelFile> file, open_model(path));
+  DW_TRY(const FitNeeds needs, count_needs(*file, {settings.engine.context, 1, settings.engine.cache_type}));
+  if (!needs.obstacle.empty()) return Error{ErrorCode::kUnsupported, path + ": " + needs.obstacle};
+  ModelSource::Outline outline{needs.info, needs.total_bytes()};
+  outline.info.context = needs.context;
+  outline.info.context_trained = needs.context_trained;
+  return outline;
+}
+
+Result<ModelSource::Made> load(const ServeSettings& settings, const std::string& path, const std::string& id,
+                               const Engine::Progress& progress) {
+  ServedModelOptions options;
+  options.id = id;
+  options.engine = settings.engine;
+  DW_TRY(options.chat_template, chat_template_of(settings.chat_template));
+  options.engine.log = [](const std::string& line) { std::fprintf(stderr, "deepwell: %s\n", line.c_str()); };
+  if (!options.engine.prefix_dir.empty()) {  // each model its own budget
+    std::string name = id;
+    for (char& c : name) c = c == '/' || c == '\\' ? '_' : c;
+    options.engine.prefix_dir += "/" + name;
+  }
+  const bool show = isatty(STDERR_FILENO) != 0;
+  int shown = -1;
+  auto model = load_served_model(path, options, [&](double fraction) {
+    progress(fraction);
+    const int percent = static_cast<int>(fraction * 100);
+    if (!show || percent == shown) return;
+    shown = percent;
+    std::fprintf(stderr, "\rloading %s %3d %%", id.c_str(), percent);
+  });
+  if (show && shown >= 0) std::fprintf(stderr, "\r\033[K");
+  if (!model) std::fprintf(stderr, "deepwell: %s\n", model.error().message.c_str());
+  return model;
+}
+
+}  // namespace
+
+ModelSource models_here(const ServeSettings& settings) {
+  return {resolve_model, [settings](const std::string& path) { return outline_of(settings, path); },
+          [settings](const std::string& path, const std::string& id, const Engine::Progress& progress) {
+            return load(settings, path, id, progress);
+          },
+          available_memory_bytes};
+}
+
+std::string id_for(const std::string& name, const std::string& path) {
+  std::error_code ignored;
+  if (name != path && !std::filesystem::exists(name, ignored)) return name;
+  std::string stem = std::filesystem::path(path).filename().string();
+  if (stem.ends_with(".gguf")) stem.resize(stem.size() - 5);
+  if (const auto part = stem.find("-00001-of-"); part != std::string::npos) stem.resize(part);
+  return stem;
+}
+
+}  // namespace deepwell
