@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as a model: an error in one line, or a model that a forward pass runs through.
+// Any bytes as a model: an error in one line, or a model that a forward pass runs through, and one of its
+// layer that drafts, where it has one.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -43,6 +44,7 @@ void load_and_run(std::span<const std::byte> bytes) {
   options.threads = 1;
   options.cache_tokens = 64;
   options.exact = bytes.size() % 2 == 0;
+  options.drafting = true;
   const auto file = std::make_shared<const BytesModel>(std::move(part).value(), bytes.size());
   auto runner = Runner::load(file, options);
   if (!runner.ok()) {
@@ -56,8 +58,17 @@ void load_and_run(std::span<const std::byte> bytes) {
   cache.grow(3);
   const BatchSequence sequence{0, 3, &cache};
   std::vector<float> logits(static_cast<std::size_t>(2 * vocabulary));
-  const Status computed = (*runner)->forward({tokens, positions, {&sequence, 1}, outputs}, logits.data());
-  static_cast<void>(computed);
+  const auto width = static_cast<std::size_t>((*runner)->model().state_width());
+  std::vector<float> states(3 * width), next(2 * width);
+  const Batch batch{.tokens = tokens,
+                    .positions = positions,
+                    .sequences = {&sequence, 1},
+                    .output_rows = outputs,
+                    .draft_states = width > 0 ? states.data() : nullptr};
+  const Status computed = (*runner)->forward(batch, logits.data());
+  if (!computed.ok() || width == 0) return;
+  const Status drafted = (*runner)->draft(batch, states.data(), next.data(), logits.data());
+  static_cast<void>(drafted);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/models/loader.h"
 #include "engine/run/describe.h"
 
 namespace deepwell {
@@ -59,6 +60,7 @@ ModelReport report_on(const ModelFile& file) {
   }
   report.tokenizer = m.text("tokenizer.ggml.model").value_or("");
   report.pre_tokenizer = m.text("tokenizer.ggml.pre").value_or("");
+  report.drafts = has_drafting_layer(file);
   report.chat_template = m.text("tokenizer.chat_template").has_value();
   return report;
 }

@@ -25,6 +25,7 @@ struct ModelReport {
   std::optional<std::int64_t> kv_bytes_per_token, kv_bytes_per_sequence;
   std::string tokenizer, pre_tokenizer;
   bool chat_template = false;
+  bool drafts = false;  ///< has a layer that drafts (MTP)
 
   double bits_per_weight() const {
     return parameters == 0 ? 0 : static_cast<double>(weight_bytes) * 8 / static_cast<double>(parameters);

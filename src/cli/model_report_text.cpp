@@ -93,6 +93,7 @@ std::string report_as_table(const ModelReport& r) {
                                                       r.pre_tokenizer.empty() ? "" : ", pre-tokenizer ",
                                                       printable(r.pre_tokenizer, 200)));
   line("chat template", r.chat_template ? "yes" : "no");
+  if (r.drafts) line("drafts itself", "yes, by a layer for that (MTP)");
   line("tensors", grouped(r.tensors));
   for (const ModelReport::Type& type : r.types)
     line("", fmt::format("{:<8} {:>6} tensors {:>8} parameters {:>9}", type.name, grouped(type.tensors),
@@ -136,6 +137,7 @@ std::string report_as_json(const ModelReport& r, const ModelFile& file, bool met
             {"vocabulary", optional_json(r.vocabulary)},
             {"tokenizer", {{"model", r.tokenizer}, {"pre", r.pre_tokenizer}}},
             {"chat_template", r.chat_template},
+            {"drafting_layer", r.drafts},
             {"tensor_count", r.tensors}};
   json["types"] = Json::array();
   for (const ModelReport::Type& type : r.types)

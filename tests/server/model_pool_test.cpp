@@ -301,10 +301,13 @@ TEST_F(ManyModelsTest, AStreamSeesItsModelBeingLoaded) {
 
 TEST_F(ManyModelsTest, ARefusalAfterTheHeadIsAnEvent) {
   serve();
+  fake_.hold();
   RawClient client(port());
   json body = ask("a", true);
   body["messages"][0]["content"] = std::string(5000, 'x');
   client.send_post("/v1/chat/completions", body.dump());
+  ASSERT_TRUE(client.receive_until("text/event-stream"));
+  fake_.release();
   EXPECT_TRUE(client.receive_until("context_length_exceeded"));
   EXPECT_NE(client.input.find("event: error\ndata: {\"error\""), std::string::npos);
 }

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "cli/command.h"
+#include "cli/draft_bench.h"
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/run/describe.h"
 #include "engine/run/fit_estimate.h"
@@ -27,6 +28,11 @@ struct Flags {
   std::vector<int> threads = {0};
   int repeats = 3, chunk = 512;
   bool json = false, no_peak = false;
+  std::string text =
+      "Here is a list of rivers and the seas they flow into.\n\n"
+      "The Rhine flows into the North Sea.\nThe Danube flows into the Black Sea.\n";
+  std::string draft, draft_model;  // draft: "" as long as nothing is said of guesses
+  int draft_tokens = 8;
 };
 
 struct Test {
@@ -137,8 +143,26 @@ std::vector<Test> tests_of(const Flags& flags) {
   return tests;
 }
 
+/// With --draft or --draft-model: a text that goes on, with guesses and without.
+Status bench_guesses(const std::string& path, const Flags& flags) {
+  DraftBenchOptions options;
+  options.engine.threads = flags.threads.front();
+  options.engine.cache_type = *parse_cache_type(flags.cache_type);  // one of the names, by its check
+  options.engine.draft = parse_draft_source(flags.draft).value_or(DraftSource::kAuto);
+  options.engine.draft_tokens = flags.draft_tokens;
+  if (!flags.draft_model.empty()) {
+    DW_TRY(options.draft_model, resolve_model(flags.draft_model));
+  }
+  options.text = flags.text;
+  options.generations = flags.generations;
+  options.repeats = flags.repeats;
+  options.json = flags.json;
+  return bench_drafts(path, options);
+}
+
 Status bench(const Flags& flags) {
   DW_TRY(const std::string path, resolve_model(flags.model));
+  if (!flags.draft.empty() || !flags.draft_model.empty()) return bench_guesses(path, flags);
   DW_TRY(std::unique_ptr<ModelFile> opened, open_weights(path));
   const std::shared_ptr<const ModelFile> file = std::move(opened);
   const std::vector<Test> tests = tests_of(flags);
@@ -241,6 +265,16 @@ Command command_commands_bench() {
     sub->add_option("--cache-type", flags->cache_type, "Precision of the KV cache")
         ->check(CLI::IsMember(std::vector<std::string>(kCacheTypeNames.begin(), kCacheTypeNames.end())))
         ->capture_default_str();
+    sub->add_option("--draft", flags->draft,
+                    "Measure -n tokens that go on from --text, with guesses by ngram, mtp, model or auto and "
+                    "without, instead of the tests above")
+        ->check(CLI::IsMember(std::vector<std::string>(kDraftSourceNames.begin(), kDraftSourceNames.end())));
+    sub->add_option("--draft-model", flags->draft_model, "The same with a smaller model that guesses");
+    sub->add_option("--draft-tokens", flags->draft_tokens, "Tokens guessed and verified in one pass at most")
+        ->check(CLI::Range(0, 64))
+        ->capture_default_str();
+    sub->add_option("--text", flags->text, "What the model goes on from where guesses are measured")
+        ->default_str("a short text");
     sub->add_flag("--no-peak", flags->no_peak, "Do not measure what the machine could do");
     sub->add_flag("--json", flags->json, "One JSON object per test");
     sub->footer(
@@ -249,6 +283,7 @@ Command command_commands_bench() {
         "the weights once per step, or multiplying them in int8; both measured here before the tests.\n\n"
         "Examples:\n"
         "  deepwell bench default\n"
+        "  deepwell bench model.gguf -n 128 --draft-model small.gguf\n"
         "  deepwell bench model.gguf -p 512 -n 64 -b 1,8 -d 0,4096 -t 2 -r 5 --json");
     return [flags] {
       const Status status = bench(*flags);

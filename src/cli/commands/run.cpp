@@ -23,7 +23,7 @@ namespace deepwell {
 namespace {
 
 struct Flags {
-  std::string model, prompt, system, cache_type = "f16";
+  std::string model, prompt, system, cache_type = "f16", draft = "auto", draft_model;
   GenerationOptions generation = default_chat_options();
   std::uint64_t seed = 0;
   EngineOptions engine;
@@ -58,10 +58,13 @@ double decode_per_second(const GenerationFinish& finish) {
   return per_second(std::max<std::int64_t>(0, finish.generated_tokens - 1), finish.decode_seconds);
 }
 
-std::string summary(const GenerationFinish& finish) {
-  return fmt::format("{} prompt tokens, {:.1f}/s; {} generated, {:.1f}/s", finish.prompt_tokens,
-                     per_second(finish.prompt_tokens, finish.prefill_seconds), finish.generated_tokens,
-                     decode_per_second(finish));
+std::string summary(const GenerationFinish& finish, const EngineStats& stats) {
+  std::string line = fmt::format("{} prompt tokens, {:.1f}/s; {} generated, {:.1f}/s", finish.prompt_tokens,
+                                 per_second(finish.prompt_tokens, finish.prefill_seconds),
+                                 finish.generated_tokens, decode_per_second(finish));
+  if (stats.draft_tokens > 0)
+    line += fmt::format("; {} of {} guesses right", stats.draft_tokens_right, stats.draft_tokens);
+  return line;
 }
 
 /// The prompt as tokens; `options` learn how the reply is read.
@@ -85,6 +88,7 @@ Status answer_as_json(ServedModel& model, const Flags& flags, const std::string&
   std::vector<Token> tokens;
   for (const TokenOutput& token : made.tokens) tokens.push_back(token.token);
   const GenerationFinish& f = made.finish;
+  const EngineStats stats = model.engine->stats();
   nlohmann::ordered_json line = {
       {"text", made.message.content},
       {"tokens", tokens},
@@ -95,7 +99,9 @@ Status answer_as_json(ServedModel& model, const Flags& flags, const std::string&
        {{"prefill_seconds", f.prefill_seconds},
         {"decode_seconds", f.decode_seconds},
         {"prefill_tokens_per_second", per_second(f.prompt_tokens, f.prefill_seconds)},
-        {"decode_tokens_per_second", decode_per_second(f)}}}};
+        {"decode_tokens_per_second", decode_per_second(f)},
+        {"draft_tokens", stats.draft_tokens},
+        {"draft_tokens_accepted", stats.draft_tokens_right}}}};
   if (made.message.reasoning) line["reasoning"] = *made.message.reasoning;
   std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
   return Done{};
@@ -117,7 +123,7 @@ Status answer_once(ServedModel& model, const Flags& flags, const std::string& te
          }));
   std::fputs(printer.end().c_str(), stdout);
   std::fputc('\n', stdout);
-  if (flags.verbose) std::fprintf(stderr, "%s\n", summary(finish).c_str());
+  if (flags.verbose) std::fprintf(stderr, "%s\n", summary(finish, model.engine->stats()).c_str());
   return Done{};
 }
 
@@ -137,6 +143,10 @@ Status run(const Flags& flags, bool has_prompt) {
   options.engine = flags.engine;
   options.engine.parallel = 1;
   options.engine.cache_type = *parse_cache_type(flags.cache_type);  // one of the names, by its check
+  options.engine.draft = *parse_draft_source(flags.draft);          // the same
+  if (!flags.draft_model.empty()) {
+    DW_TRY(options.draft_model, resolve_model(flags.draft_model));
+  }
   DW_TRY(const std::shared_ptr<ServedModel> model,
          load_served_model(path, options, loading_line(::isatty(STDERR_FILENO) == 1)));
   if (!talk) return answer_once(*model, flags, text);
@@ -218,8 +228,15 @@ Command command_commands_run() {
     sub->add_option("-t,--threads", flags->engine.threads, "Threads; 0: one per core")
         ->check(CLI::Range(0, 1024));
     sub->add_option(
-           "--draft-tokens", flags->engine.draft_tokens,
-           "Tokens guessed from the text so far and verified in one pass; changes speed alone; 0: none")
+           "--draft", flags->draft,
+           "Who guesses tokens for the model to verify, which changes speed alone: ngram (the text so "
+           "far), mtp (the model's own layer), model (--draft-model), off; auto: the best there is")
+        ->check(CLI::IsMember(std::vector<std::string>(kDraftSourceNames.begin(), kDraftSourceNames.end())))
+        ->capture_default_str();
+    sub->add_option("--draft-model", flags->draft_model,
+                    "A smaller model of the same vocabulary that guesses");
+    sub->add_option("--draft-tokens", flags->engine.draft_tokens,
+                    "Tokens guessed and verified in one pass at most; 0: none")
         ->check(CLI::Range(0, 64))
         ->capture_default_str();
     sub->add_flag("-v,--verbose", flags->verbose, "Say how fast it went");

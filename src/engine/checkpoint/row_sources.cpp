@@ -48,6 +48,33 @@ class StackedRows final : public RowSource {
   Parts parts_;
 };
 
+class RowPairs final : public RowSource {
+ public:
+  RowPairs(const FileTensor& left, const FileTensor& right)
+      : left_(left.data()),
+        right_(right.data()),
+        left_bytes_(left.row_bytes()),
+        right_bytes_(right.row_bytes()),
+        parts_(left.parts()) {
+    for (const auto part : right.parts()) parts_.push_back(part);
+  }
+  const std::byte* row(std::int64_t row, std::byte* memory) const override {
+    const auto put = [row](const TensorRows& rows, std::int64_t bytes, std::byte* to) {
+      const std::byte* const from = rows.at(row, bytes, to);
+      if (from != to) std::memcpy(to, from, static_cast<std::size_t>(bytes));
+    };
+    put(left_, left_bytes_, memory);
+    put(right_, right_bytes_, memory + left_bytes_);
+    return memory;
+  }
+  Parts parts() const override { return parts_; }
+
+ private:
+  TensorRows left_, right_;
+  std::int64_t left_bytes_, right_bytes_;
+  Parts parts_;
+};
+
 struct Columns {
   std::int64_t stride, first, rows, k, element_bytes;
 };
@@ -170,6 +197,12 @@ FileTensor stack(std::vector<FileTensor> parts) {
   const FileTensor first = parts.front();
   const std::int64_t rows = first.rows() * static_cast<std::int64_t>(parts.size());
   return made_of(std::make_shared<StackedRows>(std::move(parts)), first.type, first.row_length(), rows);
+}
+
+FileTensor beside(const FileTensor& left, const FileTensor& right) {
+  DW_CHECK(left.type == right.type && left.rows() == right.rows());
+  return made_of(std::make_shared<RowPairs>(left, right), left.type, left.row_length() + right.row_length(),
+                 left.rows());
 }
 
 FileTensor transpose(const FileTensor& base, std::int64_t slabs, std::int64_t stride, std::int64_t first,

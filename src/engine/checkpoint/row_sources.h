@@ -15,6 +15,8 @@ namespace deepwell::made {
 FileTensor rows_of(const FileTensor& base, std::int64_t rows, std::function<std::int64_t(std::int64_t)> from);
 /// Tensors of the same type and shape on top of each other: experts. Requires at least one.
 FileTensor stack(std::vector<FileTensor> parts);
+/// Two of the same type and number of rows, row by row the one behind the other. Requires whole blocks.
+FileTensor beside(const FileTensor& left, const FileTensor& right);
 /// `slabs` matrices (rows, k) on top of each other: row r of slab s is column r of the k rows of `base` from
 /// s * stride + first on. Types of blocks become F32, others stay what they are.
 FileTensor transpose(const FileTensor& base, std::int64_t slabs, std::int64_t stride, std::int64_t first,

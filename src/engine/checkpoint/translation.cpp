@@ -49,6 +49,11 @@ Status Translation::set_common() {
   return Done{};
 }
 
+void Translation::set_drafting_layer() {
+  set("block_count", layers + 1);
+  set("nextn_predict_layers", std::int64_t{1});
+}
+
 Status Translation::add_ends() {
   DW_RETURN_IF_ERROR(add("model.embed_tokens", "token_embd"));
   DW_RETURN_IF_ERROR(add("model.norm", "output_norm"));

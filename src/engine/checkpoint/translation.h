@@ -26,6 +26,8 @@ struct Translation {
   /// What every family has: layers, width, heads, context, epsilon, and rope without its scaling.
   Status set_common();
   std::int64_t layers = 0, heads = 0;  ///< set by set_common
+  /// There is one layer more, which drafts.
+  void set_drafting_layer();
 
   /// Embedding, last norm and head.
   Status add_ends();

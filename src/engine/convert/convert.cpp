@@ -125,6 +125,20 @@ class PieceWriter {
   std::vector<std::byte> memory_;
 };
 
+/// GGUF has no names for all of V4's layer that drafts, and programs refuse files with tensors they do not
+/// know: it is left out. The start of its tensors' names; "": nothing is left out.
+std::string leave_out_drafting(const ModelFile& file, Metadata& metadata) {
+  const std::string architecture = file.architecture();
+  const auto layers = file.metadata().integer(architecture + ".block_count");
+  const auto drafting = file.metadata().integer(architecture + ".nextn_predict_layers");
+  if (architecture != "deepseek4" || !layers || drafting != 1) return {};
+  const std::string block = fmt::format("blk.{}.", *layers - 1);
+  if (file.find(block + "nextn.eh_proj.weight") == nullptr) return {};
+  metadata.values[architecture + ".block_count"] = *layers - 1;
+  metadata.values.erase(architecture + ".nextn_predict_layers");
+  return block;
+}
+
 }  // namespace
 
 Result<ConversionPlan> plan_conversion(const ModelFile& file, const Quantizer* type) {
@@ -136,8 +150,10 @@ Result<ConversionPlan> plan_conversion(const ModelFile& file, const Quantizer* t
   const bool has_experts = std::ranges::any_of(file.tensors(), [](const FileTensor& tensor) {
     return tensor.name.find("_exps") != std::string::npos;
   });
+  const std::string left_out = leave_out_drafting(file, plan.metadata);
   std::int64_t data_bytes = 0;
   for (const FileTensor& from : file.tensors()) {
+    if (!left_out.empty() && from.name.starts_with(left_out)) continue;
     FileTensor to;
     to.name = from.name;
     to.dims = from.dims;

@@ -5,5 +5,7 @@
 #include "engine/models/shared/latent_model.h"
 
 namespace deepwell {
-Architecture architecture_deepseek2() { return {"deepseek2", load_latent_model, latent_model_layout}; }
+Architecture architecture_deepseek2() {
+  return {.name = "deepseek2", .load = load_latent_model, .layout = latent_model_layout, .drafts = true};
+}
 }  // namespace deepwell

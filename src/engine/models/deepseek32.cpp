@@ -4,5 +4,7 @@
 #include "engine/models/shared/latent_model.h"
 
 namespace deepwell {
-Architecture architecture_deepseek32() { return {"deepseek32", load_latent_model, latent_model_layout}; }
+Architecture architecture_deepseek32() {
+  return {.name = "deepseek32", .load = load_latent_model, .layout = latent_model_layout, .drafts = true};
+}
 }  // namespace deepwell

@@ -8,6 +8,9 @@
 #include "engine/models/shared/deepseek4_layer.h"
 #include "engine/models/shared/output_head.h"
 #include "engine/models/shared/rope_config.h"
+#include "engine/models/shared/token_join.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -30,6 +33,9 @@ class Deepseek4 final : public Model {
   const ModelShape& shape() const override { return shape_; }
   CacheLayout cache_layout(CacheType type) const override { return sizes_.layout(type); }
   void forward(const Batch& batch, float* logits, Context& context) const override;
+  std::int64_t state_width() const override { return sizes_.drafting ? sizes_.streams * sizes_.width : 0; }
+  void draft(const Batch& batch, const float* states, float* next, float* logits,
+             Context& context) const override;
 
  private:
   /// What the layers of a step share.
@@ -38,6 +44,9 @@ class Deepseek4 final : public Model {
     CompletedBlocks selected, whole;  // blocks of either size
   };
   Angles angles_of(const Rope& rope, const Batch& batch, Context& context) const;
+  Step step_of(const Batch& batch, Context& context) const;
+  void apply(const Deepseek4Layer& layer, std::int64_t index, const Batch& batch, const Step& step, float* x,
+             Context& context) const;
   void attend(const Deepseek4Layer& layer, std::int64_t index, const Batch& batch, const Step& step,
               const float* h, float* out, Context& context) const;
 
@@ -49,6 +58,9 @@ class Deepseek4 final : public Model {
   std::vector<Deepseek4Layer> layers_;
   HyperHead streams_end_;
   OutputHead head_;
+  TokenJoin join_;  // with the layer that drafts, which comes last
+  Deepseek4Layer draft_layer_;
+  HyperHead draft_streams_end_;
 };
 
 Result<std::unique_ptr<Model>> Deepseek4::load(Loader& loader) {
@@ -67,14 +79,16 @@ Result<std::unique_ptr<Model>> Deepseek4::load(Loader& loader) {
     DW_TRY(Deepseek4Layer layer, Deepseek4Layer::load(loader, s, i));
     model->layers_.push_back(std::move(layer));
   }
-  HyperHead& end = model->streams_end_;
-  end.streams = s.streams;
-  end.eps = s.hyper_eps;
-  end.norm_eps = s.eps;
-  DW_TRY(end.project, loader.linear("output_hc_fn", s.streams, s.streams * s.width));
-  DW_TRY(end.base, loader.vector("output_hc_base.weight", s.streams));
-  DW_TRY(end.scale, loader.vector("output_hc_scale.weight", 1));
+  DW_TRY(model->streams_end_, load_streams_end(loader, "output_hc", s));
   DW_TRY(model->head_, OutputHead::load(loader, vocabulary, s.width, s.eps));
+  if (s.drafting) {
+    const std::string block = fmt::format("blk.{}.", s.layers);
+    DW_TRY(model->draft_layer_, Deepseek4Layer::load(loader, s, s.layers));
+    DW_TRY(model->join_, TokenJoin::load(loader, block, s.width, s.eps));
+    const bool own = loader.has(block + "nextn.output_hc_fn.weight");
+    DW_TRY(model->draft_streams_end_,
+           load_streams_end(loader, own ? block + "nextn.output_hc" : "output_hc", s));
+  }
   model->sizes_ = std::move(s);
   return std::unique_ptr<Model>(std::move(model));
 }
@@ -144,33 +158,44 @@ void Deepseek4::attend(const Deepseek4Layer& layer, std::int64_t index, const Ba
   multiply(result, {{&layer.out_b, out, s.width}}, context);
 }
 
+Deepseek4::Step Deepseek4::step_of(const Batch& batch, Context& context) const {
+  return {angles_of(rope_, batch, context), angles_of(compressed_rope_, batch, context),
+          CompletedBlocks::find(batch, kSelectedRatio, compressed_rope_, context),
+          CompletedBlocks::find(batch, kWholeRatio, compressed_rope_, context)};
+}
+
+void Deepseek4::apply(const Deepseek4Layer& layer, std::int64_t index, const Batch& batch, const Step& step,
+                      float* x, Context& context) const {
+  const ScratchScope scope(context.scratch);
+  const std::int64_t rows = batch.rows(), width = sizes_.width, streams = sizes_.streams;
+  float* h = context.scratch.take<float>(rows * width);    // (rows, width)
+  float* out = context.scratch.take<float>(rows * width);  // (rows, width)
+  float* coefficients = context.scratch.take<float>(rows * (2 + streams) * streams);
+  layer.attn_streams.collapse(x, rows, h, coefficients, context);
+  layer.attn_norm.apply(h, rows, h, context);
+  attend(layer, index, batch, step, h, out, context);
+  layer.attn_streams.merge(out, coefficients, rows, x, context);
+  layer.ffn_streams.collapse(x, rows, h, coefficients, context);
+  layer.ffn_norm.apply(h, rows, h, context);
+  std::fill_n(out, rows * width, 0.0F);
+  layer.ffn.add_to(h, batch.tokens, width, out, context);
+  layer.ffn_streams.merge(out, coefficients, rows, x, context);
+}
+
 void Deepseek4::forward(const Batch& batch, float* logits, Context& context) const {
   const ScratchScope scope(context.scratch);
   const std::int64_t rows = batch.rows(), width = sizes_.width, streams = sizes_.streams;
   float* x = context.scratch.take<float>(rows * streams * width);  // (rows, streams, width)
   float* h = context.scratch.take<float>(rows * width);            // (rows, width)
-  float* out = context.scratch.take<float>(rows * width);          // (rows, width)
-  float* coefficients = context.scratch.take<float>(rows * (2 + streams) * streams);
   embedding_.lookup(batch.tokens, h, context);
   context.pool.run(rows, [&](std::int64_t row, int) {
     for (std::int64_t i = 0; i < streams; ++i)
       std::copy_n(h + row * width, width, x + (row * streams + i) * width);
   });
-  const Step step{angles_of(rope_, batch, context), angles_of(compressed_rope_, batch, context),
-                  CompletedBlocks::find(batch, kSelectedRatio, compressed_rope_, context),
-                  CompletedBlocks::find(batch, kWholeRatio, compressed_rope_, context)};
-  for (std::int64_t i = 0; i < shape_.layers; ++i) {
-    const Deepseek4Layer& layer = layers_[static_cast<std::size_t>(i)];
-    layer.attn_streams.collapse(x, rows, h, coefficients, context);
-    layer.attn_norm.apply(h, rows, h, context);
-    attend(layer, i, batch, step, h, out, context);
-    layer.attn_streams.merge(out, coefficients, rows, x, context);
-    layer.ffn_streams.collapse(x, rows, h, coefficients, context);
-    layer.ffn_norm.apply(h, rows, h, context);
-    std::fill_n(out, rows * width, 0.0F);
-    layer.ffn.add_to(h, batch.tokens, width, out, context);
-    layer.ffn_streams.merge(out, coefficients, rows, x, context);
-  }
+  const Step step = step_of(batch, context);
+  for (std::int64_t i = 0; i < shape_.layers; ++i)
+    apply(layers_[static_cast<std::size_t>(i)], i, batch, step, x, context);
+  if (batch.draft_states != nullptr) std::copy_n(x, rows * streams * width, batch.draft_states);
   const auto collapse = [&](std::span<const std::int32_t> rows_wanted) {
     const float* const picked = pick_rows(rows_wanted, x, streams * width, context.scratch);
     const auto count = static_cast<std::int64_t>(rows_wanted.size());
@@ -181,8 +206,27 @@ void Deepseek4::forward(const Batch& batch, float* logits, Context& context) con
   head_.apply(h, collapse(batch.output_rows), logits, context);
 }
 
+void Deepseek4::draft(const Batch& batch, const float* states, float* next, float* logits,
+                      Context& context) const {
+  const ScratchScope scope(context.scratch);
+  const std::int64_t rows = batch.rows(), width = sizes_.width, streams = sizes_.streams;
+  float* x = context.scratch.take<float>(rows * streams * width);  // (rows, streams, width)
+  join_.apply(embedding_, batch, states, streams, x, context);
+  apply(draft_layer_, shape_.layers, batch, step_of(batch, context), x, context);
+  const auto outputs = static_cast<std::int64_t>(batch.output_rows.size());
+  if (outputs == 0) return;
+  const float* const last = pick_rows(batch.output_rows, x, streams * width, context.scratch);
+  std::copy_n(last, outputs * streams * width, next);
+  float* h = context.scratch.take<float>(outputs * width);       // (outputs, width)
+  float* normed = context.scratch.take<float>(outputs * width);  // (outputs, width)
+  draft_streams_end_.collapse(last, outputs, h, context);
+  join_.end(head_, h, outputs, normed, logits, context);
+}
+
 }  // namespace
 
-Architecture architecture_deepseek4() { return {"deepseek4", Deepseek4::load, Deepseek4::layout}; }
+Architecture architecture_deepseek4() {
+  return {.name = "deepseek4", .load = Deepseek4::load, .layout = Deepseek4::layout, .drafts = true};
+}
 
 }  // namespace deepwell

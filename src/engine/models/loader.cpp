@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "engine/models/model.h"
+
 namespace deepwell {
 
 std::int64_t drafting_layers(const ModelFile& file) {
@@ -20,8 +22,20 @@ std::int64_t drafting_layers(const ModelFile& file) {
   return there || !trunk ? drafting : 0;
 }
 
-Loader::Loader(const ModelFile& file, ThreadPool& pool, Progress progress)
-    : file_(file), pool_(pool), progress_(std::move(progress)) {
+bool has_drafting_layer(const ModelFile& file) {
+  const std::string architecture = file.architecture();
+  const std::int64_t all = file.metadata().integer(architecture + ".block_count").value_or(0);
+  const std::int64_t drafting = drafting_layers(file);
+  const auto known = find_architecture(architecture);
+  return known.ok() && known->drafts && drafting > 0 &&
+         file.find(fmt::format("blk.{}.nextn.eh_proj.weight", all - drafting)) != nullptr;
+}
+
+Loader::Loader(const ModelFile& file, ThreadPool& pool, Progress progress, bool drafting)
+    : file_(file),
+      pool_(pool),
+      progress_(std::move(progress)),
+      drafting_(drafting && has_drafting_layer(file)) {
   for (const FileTensor& tensor : file.tensors()) bytes_total_ += static_cast<double>(tensor.data_bytes());
 }
 

@@ -13,6 +13,8 @@ namespace deepwell {
 /// Layers at the end of block_count that only draft (multi-token prediction): files have them or not, and may
 /// count them all the same.
 std::int64_t drafting_layers(const ModelFile& file);
+/// Whether the first of them is there, in a file of an architecture that knows it.
+bool has_drafting_layer(const ModelFile& file);
 
 /// Takes a model's parts out of a file, checking each shape, and counts progress.
 ///
@@ -21,9 +23,11 @@ std::int64_t drafting_layers(const ModelFile& file);
 class Loader {
  public:
   using Progress = std::function<void(double fraction)>;
-  Loader(const ModelFile& file, ThreadPool& pool, Progress progress);
+  /// `drafting`: the layer that drafts is wanted, too.
+  Loader(const ModelFile& file, ThreadPool& pool, Progress progress, bool drafting = false);
 
   const ModelFile& file() const { return file_; }
+  bool drafting() const { return drafting_; }  ///< it is wanted, and there
   /// "general.architecture" + "." + key.
   std::string key(std::string_view name) const;
   /// A required positive integer of at most `highest`.
@@ -65,6 +69,7 @@ class Loader {
   const ModelFile& file_;
   ThreadPool& pool_;
   Progress progress_;
+  const bool drafting_;
   double bytes_done_ = 0, bytes_total_ = 1;
 };
 

@@ -27,6 +27,15 @@ class Model {
   virtual CacheLayout cache_layout(CacheType type) const = 0;
   /// logits (output rows, vocabulary). Requires tokens and positions in range and caches grown to hold them.
   virtual void forward(const Batch& batch, float* logits, Context& context) const = 0;
+
+  /// Prediction of a further token, where the file has a layer for it and the loader was asked for it: from
+  /// what the model thought of a token, its state of so many floats, and the next token. 0: it cannot.
+  virtual std::int64_t state_width() const { return 0; }
+  /// A row of `batch` is a token with the position and the state of the one before it, states (rows,
+  /// state_width()); logits (output rows, vocabulary) are of the token after it, next (output rows,
+  /// state_width()) are the states to go on with. The layer has its own place in the sequences' caches.
+  virtual void draft(const Batch& /*batch*/, const float* /*states*/, float* /*next*/, float* /*logits*/,
+                     Context& /*context*/) const {}
 };
 
 /// A file of this folder: the value of "general.architecture" it answers to, and how it is loaded; or, of one
@@ -37,7 +46,8 @@ struct Architecture {
   /// The cache of such a model from its metadata alone, for sizing without loading.
   Result<CacheLayout> (*layout)(const Loader& loader, CacheType type);
   std::string_view missing =
-      {};  ///< then load and layout are null, and find_architecture gives no such entry
+      {};               ///< then load and layout are null, and find_architecture gives no such entry
+  bool drafts = false;  ///< it knows a layer that drafts
 };
 const std::vector<Architecture>& all_architectures();
 /// kUnsupported names the architecture and those there are.

@@ -22,9 +22,10 @@ struct Batch {
   std::span<const std::int32_t> tokens;
   std::span<const std::int32_t> positions;  ///< of each token in its sequence
   std::span<const BatchSequence> sequences;
-  std::span<const std::int32_t> output_rows;   ///< ascending: rows whose logits are wanted
-  std::span<const std::int32_t> state_rows{};  ///< ascending: rows whose last hidden states are, too
-  float* states = nullptr;                     ///< (state rows, width), normed as for logits
+  std::span<const std::int32_t> output_rows{};  ///< ascending: rows whose logits are wanted
+  std::span<const std::int32_t> state_rows{};   ///< ascending: rows whose last hidden states are, too
+  float* states = nullptr;                      ///< (state rows, width), normed as for logits
+  float* draft_states = nullptr;  ///< (rows, Model::state_width()): for a layer that drafts; or nowhere
 
   std::int64_t rows() const { return static_cast<std::int64_t>(tokens.size()); }
 };

@@ -37,7 +37,7 @@ void WindowAttention::attend(const float* q, const float* vectors, const Batch& 
   // Copies what a row sees, the window first; returns how many.
   const auto gather = [&](std::int64_t row, std::byte* to) {
     const BatchSequence& sequence = *of_row[row];
-    const std::byte* ring = sequence.cache->rolling(layer, rolling);
+    const std::byte* kept = sequence.cache->rolling(layer, rolling);
     const std::int64_t position = batch.positions[static_cast<std::size_t>(row)];
     const std::int64_t first_fresh = position - (row - sequence.first);
     std::int64_t count = 0;
@@ -45,7 +45,7 @@ void WindowAttention::attend(const float* q, const float* vectors, const Batch& 
       std::memcpy(to + count++ * bytes, from, static_cast<std::size_t>(bytes));
     };
     for (std::int64_t p = std::max<std::int64_t>(0, position - window + 1); p <= position; ++p)
-      copy(p >= first_fresh ? fresh + (sequence.first + p - first_fresh) * bytes : ring + p % window * bytes);
+      copy(p >= first_fresh ? fresh + (sequence.first + p - first_fresh) * bytes : kept + p % ring() * bytes);
     if (entries.selection.ids != nullptr) {
       const std::int32_t* ids = entries.selection.ids + row * entries.selection.most;
       for (std::int32_t i = 0; i < entries.selection.counts[row]; ++i)
@@ -61,10 +61,10 @@ void WindowAttention::attend(const float* q, const float* vectors, const Batch& 
 
   // Only now may the ring lose what was in it.
   for (const BatchSequence& sequence : batch.sequences)
-    for (std::int64_t row = std::max(sequence.first, sequence.first + sequence.count - window);
+    for (std::int64_t row = std::max(sequence.first, sequence.first + sequence.count - ring());
          row < sequence.first + sequence.count; ++row)
       std::memcpy(sequence.cache->rolling(layer, rolling) +
-                      batch.positions[static_cast<std::size_t>(row)] % window * bytes,
+                      batch.positions[static_cast<std::size_t>(row)] % ring() * bytes,
                   fresh + row * bytes, static_cast<std::size_t>(bytes));
 }
 

@@ -11,9 +11,10 @@ namespace deepwell {
 /// `window` tokens and, where a layer compresses, entries that stand for many tokens each. Every head has a
 /// sink: a score that takes its share of the softmax and gives nothing.
 ///
-/// The window is a ring in the layer's rolling state `rolling`: the vector of position p at p % window.
+/// The window is a ring in the layer's rolling state `rolling`: the vector of position p at p % ring().
 struct WindowAttention {
   std::int64_t heads = 0, width = 0, window = 0, rolling = 0;
+  std::int64_t spare = 0;  ///< places beyond the window: so many latest tokens may be others after all
   float scale = 1;
   std::vector<float> sinks;  // (heads)
 
@@ -25,8 +26,9 @@ struct WindowAttention {
     Selection selection;
   };
 
+  std::int64_t ring() const { return window + spare; }
   RollingSpec rolling_spec(CacheType type) const {
-    return {"window", window * cache_vector_bytes(type, width)};
+    return {"window", ring() * cache_vector_bytes(type, width)};
   }
   /// q (rows, heads, width), vectors (rows, width) of the same rows, out (rows, heads, width). The vectors go
   /// into the window.

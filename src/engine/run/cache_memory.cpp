@@ -12,6 +12,11 @@ constexpr std::int64_t kPagesPerState = 8;
 /// Of those read from disk between two steps: everybody's next token waits meanwhile.
 constexpr int kPagesReadAtOnce = 32;
 
+void forget(Sequence& sequence) {
+  sequence.done = 0;
+  sequence.draft.reset();  // some of what it knew was in the pages
+}
+
 std::span<const std::byte> bytes_of(const CacheState& state) {
   return state == nullptr ? std::span<const std::byte>() : std::span<const std::byte>(*state);
 }
@@ -189,7 +194,7 @@ void CacheMemory::swap_out(Sequence& sequence) {
     swapped_bytes_ +=
         static_cast<std::int64_t>(sequence.swapped.pages.size()) * pool_.layout().bytes_per_page();
   } else {
-    sequence.done = 0;
+    forget(sequence);
   }
   sequence.cache.reset();
   sequence.kept = nullptr;
@@ -203,7 +208,7 @@ void CacheMemory::swap_in(Sequence& sequence) {
   DW_CHECK(room);
   if (swap_.load(sequence.swapped, *sequence.cache)) return;
   open(sequence);  // the disk failed: the tokens are all there, and give the same again
-  sequence.done = 0;
+  forget(sequence);
 }
 
 void CacheMemory::describe(EngineStats& stats) const {

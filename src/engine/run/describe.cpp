@@ -40,10 +40,10 @@ Result<std::int64_t> trained_context(const ModelFile& file) {
   return Loader(file, none, {}).integer("context_length", std::int64_t{1} << 30);
 }
 
-Result<CacheLayout> cache_layout_of(const ModelFile& file, CacheType type) {
+Result<CacheLayout> cache_layout_of(const ModelFile& file, CacheType type, bool drafting) {
   DW_TRY(const Architecture architecture, find_architecture(file.architecture()));
   ThreadPool none(1);
-  return architecture.layout(Loader(file, none, {}), type);
+  return architecture.layout(Loader(file, none, {}, drafting), type);
 }
 
 }  // namespace deepwell

@@ -21,13 +21,19 @@ void StepCost::observe(std::int64_t rows, double seconds) {
   xy_ += x * seconds;
 }
 
-double StepCost::of_one_more(std::int64_t rows) const {
-  if (weight_ <= 0 || y_ <= 0) return kCautious;
+double StepCost::each() const {
   const double spread = xx_ - x_ * x_ / weight_;
-  if (spread < 0.5) return kCautious;  // all passes were alike
-  const double each = (xy_ - x_ * y_ / weight_) / spread;
-  const double pass = y_ / weight_ + each * (static_cast<double>(rows) - x_ / weight_);
-  return pass <= 0 ? kCautious : std::clamp(each / pass, 0.01, 1.0);
+  return spread < 0.5 ? 0 : (xy_ - x_ * y_ / weight_) / spread;  // else all passes were alike
+}
+
+double StepCost::of_pass(std::int64_t rows) const {
+  if (weight_ <= 0) return 0;
+  return std::max(0.0, y_ / weight_ + each() * (static_cast<double>(rows) - x_ / weight_));
+}
+
+double StepCost::of_one_more(std::int64_t rows) const {
+  const double pass = of_pass(rows);
+  return pass <= 0 || each() == 0 ? kCautious : std::clamp(each() / pass, 0.01, 1.0);
 }
 
 void DraftBudget::observe(int guessed, int right) {

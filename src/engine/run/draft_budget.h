@@ -12,8 +12,11 @@ class StepCost {
   void observe(std::int64_t rows, double seconds);
   /// Of one row more, as a share of a pass of `rows`. Before it is known: cautious.
   double of_one_more(std::int64_t rows) const;
+  /// Seconds of a pass of `rows`; 0 before it is known.
+  double of_pass(std::int64_t rows) const;
 
  private:
+  double each() const;  // 0: not known
   // Sums of a weighted least-squares line; old passes fade.
   double weight_ = 0, x_ = 0, y_ = 0, xx_ = 0, xy_ = 0;
 };
@@ -22,8 +25,8 @@ class StepCost {
 class DraftBudget {
  public:
   void observe(int guessed, int right);
-  /// Tokens to verify in a pass, 0..most, so that the tokens gained are worth the time: a token more
-  /// multiplies the pass's time by 1 + cost. Where guesses keep failing it is 0, and one is tried now and
+  /// Tokens to verify in a pass, 0..most, so that the tokens gained are worth the time: a token more takes
+  /// `cost_of_one_more` of a pass without any. Where guesses keep failing it is 0, and one is tried now and
   /// then.
   int worth(double cost_of_one_more, int most);
 

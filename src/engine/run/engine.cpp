@@ -10,7 +10,9 @@
 #include "base/memory.h"
 #include "base/version.h"
 #include "engine/run/describe.h"
+#include "engine/run/drafters.h"
 #include "engine/run/fingerprint.h"
+#include "engine/run/model_drafter.h"
 #include "engine/run/scheduler.h"
 
 namespace deepwell {
@@ -29,7 +31,10 @@ Result<std::unique_ptr<Engine>> Engine::load(std::shared_ptr<const ModelFile> fi
   EngineInfo info = describe_model(*file);
   info.context_trained = trained;
   info.context = options.context > 0 ? options.context : std::min<std::int64_t>(trained, 8192);
-  DW_TRY(const CacheLayout layout, cache_layout_of(*file, options.cache_type));
+  DW_TRY(const DraftSource source, choose_drafter(options, *file));
+  if (source == DraftSource::kModel) DW_RETURN_IF_ERROR(check_same_vocabulary(*file, *options.draft_model));
+  const bool drafting = source == DraftSource::kMtp;
+  DW_TRY(const CacheLayout layout, cache_layout_of(*file, options.cache_type, drafting));
   info.cache_bytes_per_token = layout.bytes_per_token();
   const std::int64_t rolling = layout.rolling_bytes();  // of each sequence, whatever its length
   const std::int64_t memory = available_memory_bytes();
@@ -50,6 +55,7 @@ Result<std::unique_ptr<Engine>> Engine::load(std::shared_ptr<const ModelFile> fi
   runner_options.threads = options.threads;
   runner_options.cache_type = options.cache_type;
   runner_options.exact = options.exact;
+  runner_options.drafting = drafting;
   runner_options.cache_tokens = info.context * options.parallel;
   const std::int64_t allowed = options.cache_bytes > 0 ? options.cache_bytes : memory / 4;
   if (allowed > 0 && info.cache_bytes_per_token > 0)  // but one whole sequence at least
@@ -59,6 +65,8 @@ Result<std::unique_ptr<Engine>> Engine::load(std::shared_ptr<const ModelFile> fi
   const std::string fingerprint = options.prefix_dir.empty() ? "" : fingerprint_of(*file);
   DW_TRY(std::unique_ptr<Runner> runner, Runner::load(std::move(file), runner_options, progress));
   info.vocabulary = runner->model().shape().vocabulary;
+  DW_TRY(std::unique_ptr<Drafter> drafter,
+         make_drafter(source, options, *runner, runner_options.cache_tokens));
   std::unique_ptr<PrefixDisk> disk;
   if (!options.prefix_dir.empty() && options.prefix_cache) {
     const CacheLayout& pages = runner->cache().layout();
@@ -66,16 +74,16 @@ Result<std::unique_ptr<Engine>> Engine::load(std::shared_ptr<const ModelFile> fi
     disk_options.folder = options.prefix_dir;
     disk_options.bytes_max = options.prefix_disk_bytes;
     // All that the bits of a page depend on.
-    disk_options.version =
-        fmt::format("{} {} {} {} {} {} {}", version(), isa_name(best_isa()), has_avx512_bf16(),
-                    has_avx512_vbmi(), static_cast<int>(options.cache_type), options.exact, fingerprint);
+    disk_options.version = fmt::format(
+        "{} {} {} {} {} {} {} {}", version(), isa_name(best_isa()), has_avx512_bf16(), has_avx512_vbmi(),
+        static_cast<int>(options.cache_type), options.exact, drafting, fingerprint);
     disk_options.page_bytes = pages.bytes_per_page();
     disk_options.state_bytes = pages.rolling_bytes();
     disk_options.log = options.log;
     DW_TRY(disk, PrefixDisk::open(std::move(disk_options)));
   }
-  return make_scheduler(std::move(runner), std::move(options), std::move(info), std::move(ends_generation),
-                        std::move(disk));
+  return make_scheduler(std::move(runner), std::move(drafter), std::move(options), std::move(info),
+                        std::move(ends_generation), std::move(disk));
 }
 
 }  // namespace deepwell

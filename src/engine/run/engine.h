@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/result.h"
 #include "engine/kv/page_pool.h"
+#include "engine/run/draft_source.h"
 #include "engine/run/sampler.h"
 
 namespace deepwell {
@@ -26,10 +29,12 @@ struct EngineOptions {
   int queue = 1024;              ///< requests that may wait; beyond it submit says kOverloaded
   int prefill_chunk = 512;       ///< prompt tokens computed in one step at most
   CacheType cache_type = CacheType::kF16;
-  int draft_tokens = 8;      ///< guessed from the text so far and verified in one pass, at most; 0: none
-  bool exact = false;        ///< activations stay F32 (slow; for checking)
-  bool prefix_cache = true;  ///< pages of earlier prompts and answers are used again
-  std::string prefix_dir;    ///< where prefixes outlive the process; "": nowhere
+  int draft_tokens = 8;  ///< guessed and verified in one pass, at most; 0: none
+  DraftSource draft = DraftSource::kAuto;
+  std::shared_ptr<const ModelFile> draft_model;      ///< of the same vocabulary
+  bool exact = false;                                ///< activations stay F32 (slow; for checking)
+  bool prefix_cache = true;                          ///< pages of earlier prompts and answers are used again
+  std::string prefix_dir;                            ///< where prefixes outlive the process; "": nowhere
   std::int64_t prefix_disk_bytes = 8'000'000'000;    ///< they take at most so much there
   std::function<void(const std::string& line)> log;  ///< what an operator should know; from any thread
   std::string swap_dir;  ///< where sequences wait when memory is short; "": the system's folder for that

@@ -18,7 +18,7 @@ Result<std::unique_ptr<Runner>> Runner::load(std::shared_ptr<const ModelFile> fi
   runner->file_ = std::move(file);
   runner->exact_ = options.exact;
   runner->threads_ = std::make_unique<ThreadPool>(options.threads > 0 ? options.threads : physical_cores());
-  Loader loader(*runner->file_, *runner->threads_, progress);
+  Loader loader(*runner->file_, *runner->threads_, progress, options.drafting);
   try {
     DW_TRY(runner->model_, architecture.load(loader));
   } catch (const std::bad_alloc&) {  // see forward()
@@ -35,11 +35,12 @@ Result<std::unique_ptr<Runner>> Runner::load(std::shared_ptr<const ModelFile> fi
 }
 
 // Operators take memory in a hundred places, so here std::bad_alloc may cross layers, up to this border.
-Status Runner::forward(const Batch& batch, float* logits) {
+template <class Compute>
+Status Runner::compute(const Batch& batch, Compute&& on) {
   const ScratchScope scope(scratch_);
   try {
     Context context{*threads_, scratch_, exact_};
-    model_->forward(batch, logits, context);
+    on(context);
   } catch (const std::bad_alloc&) {
     return Error{
         ErrorCode::kIo,
@@ -48,6 +49,14 @@ Status Runner::forward(const Batch& batch, float* logits) {
                     batch.rows(), human_bytes(static_cast<std::int64_t>(scratch_.bytes())))};
   }
   return Done{};
+}
+
+Status Runner::forward(const Batch& batch, float* logits) {
+  return compute(batch, [&](Context& context) { model_->forward(batch, logits, context); });
+}
+
+Status Runner::draft(const Batch& batch, const float* states, float* next, float* logits) {
+  return compute(batch, [&](Context& context) { model_->draft(batch, states, next, logits, context); });
 }
 
 }  // namespace deepwell

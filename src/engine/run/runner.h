@@ -14,6 +14,7 @@ struct RunnerOptions {
   CacheType cache_type = CacheType::kF16;
   bool exact = false;
   std::int64_t cache_tokens = 8192;  ///< rounded up to pages
+  bool drafting = false;             ///< with the layer that drafts, where the file has one
 };
 
 /// A loaded model with its threads, cache and work memory: forward passes by hand. The engine schedules over
@@ -31,9 +32,12 @@ class Runner {
   /// logits (output rows, vocabulary). kIo when there is no memory for it: then the caches of the batch hold
   /// anything.
   Status forward(const Batch& batch, float* logits);
+  Status draft(const Batch& batch, const float* states, float* next, float* logits);  ///< see Model::draft
 
  private:
   Runner() = default;
+  template <class Compute>
+  Status compute(const Batch& batch, Compute&& on);
   std::shared_ptr<const ModelFile> file_;
   std::unique_ptr<ThreadPool> threads_;
   std::unique_ptr<Model> model_;

@@ -12,6 +12,7 @@
 #include "engine/run/fair_queue.h"
 #include "engine/run/forecast.h"
 #include "engine/run/promises.h"
+#include "engine/run/speculation.h"
 #include "engine/run/step.h"
 #include "engine/run/token_rate.h"
 
@@ -24,14 +25,15 @@ constexpr std::int64_t kLeastRead = 24;
 
 class Scheduler final : public Engine {
  public:
-  Scheduler(std::unique_ptr<Runner> runner, EngineOptions options, EngineInfo info, EndToken ends_generation,
-            std::unique_ptr<PrefixDisk> disk)
+  Scheduler(std::unique_ptr<Runner> runner, std::unique_ptr<Drafter> drafter, EngineOptions options,
+            EngineInfo info, EndToken ends_generation, std::unique_ptr<PrefixDisk> disk)
       : runner_(std::move(runner)),
         options_(std::move(options)),
         info_(std::move(info)),
         ends_generation_(std::move(ends_generation)),
         memory_(runner_->cache(), options_, std::move(disk)),
-        step_(*runner_) {
+        step_(*runner_),
+        speculation_(std::move(drafter), options_.draft_tokens, memory_) {
     memory_.describe(stats_);
     thread_ = std::thread([this] { run(); });
   }
@@ -103,7 +105,6 @@ class Scheduler final : public Engine {
   void deliver_vector(Sequence& sequence);
   /// Hands one token on; a reason when it was the last.
   std::optional<FinishReason> deliver(Sequence& sequence, const TokenOutput& output);
-  void guess(Sequence& sequence, std::int64_t rows);
   void finish(Sequence& sequence, FinishReason reason, std::string error = {});
   void publish(std::int64_t prompt_tokens, std::int64_t generated_tokens, double seconds);
 
@@ -130,9 +131,10 @@ class Scheduler final : public Engine {
   // The engine thread's own.
   std::vector<Sequence*> running_;  // in the order in which they started
   std::vector<Sequence*> aside_;    // started, and now waiting again
+  std::vector<Sequence*> drawing_;  // those of the step, when nobody reads beside them
   CacheMemory memory_;
   Step step_;
-  StepCost step_cost_;
+  Speculation speculation_;
   Clock::time_point looked_{};
   std::thread thread_;
 };
@@ -354,6 +356,7 @@ void Scheduler::start(Sequence& sequence) {
 void Scheduler::put_aside(Sequence& sequence) {
   std::erase(running_, &sequence);
   aside_.push_back(&sequence);
+  speculation_.put_aside(sequence);
   const std::lock_guard lock(mutex_);
   queue_.add(&sequence);  // first, so that its account never looks idle
   queue_.stop(&sequence);
@@ -396,10 +399,11 @@ void Scheduler::compose() {
   std::vector<Sequence*> readers;
   std::vector<std::pair<Sequence*, std::int64_t>> parts;
   for (Sequence* sequence : running_) {
-    if (sequence->left() > 1 || sequence->reading())
+    // More than one token is left where guesses were taken back.
+    if (sequence->reading() || sequence->left() > 1 + speculation_.tokens_max())
       readers.push_back(sequence);
     else
-      parts.emplace_back(sequence, 1);
+      parts.emplace_back(sequence, sequence->left());
   }
   std::int64_t budget = options_.prefill_chunk;
   {
@@ -420,34 +424,23 @@ void Scheduler::compose() {
     budget -= count;
     parts.emplace_back(sequence, count);
   }
-  // Beside prompts every row has its price; without, guesses ride where the weights are read anyway.
-  const bool only_draws = readers.empty();
-  std::int64_t rows = static_cast<std::int64_t>(parts.size());
   // Who started first takes pages first: so some of them always get to their end.
   std::stable_sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) {
     return std::pair(a.first->request.priority, a.first->started) <
            std::pair(b.first->request.priority, b.first->started);
   });
-  for (const auto& [sequence, count] : parts) {
-    if (std::find(running_.begin(), running_.end(), sequence) == running_.end()) continue;  // made room
+  drawing_.clear();
+  std::erase_if(parts, [&](const auto& part) {
+    const auto [sequence, count] = part;
     sequence->guess.clear();
-    if (!grow(*sequence, sequence->done + count)) continue;
-    if (only_draws) guess(*sequence, rows);
-    rows += static_cast<std::int64_t>(sequence->guess.size());
-    step_.add(*sequence, count);
-  }
-}
-
-// Guesses take only room that nobody else has to give up, and never what they cannot be taken back from.
-void Scheduler::guess(Sequence& sequence, std::int64_t rows) {
-  if (options_.draft_tokens <= 0 || memory_.pool().rolling_bytes() > 0) return;
-  const std::int64_t still = sequence.request.max_tokens - sequence.generated - 1;
-  if (still <= 0) return;
-  const auto most = static_cast<int>(std::min<std::int64_t>(options_.draft_tokens, still));
-  const int worth = sequence.budget.worth(step_cost_.of_one_more(rows), most);
-  if (worth == 0 || sequence.drafter.guess(sequence.tokens, worth, sequence.guess) == 0) return;
-  const std::int64_t tokens = sequence.done + 1 + static_cast<std::int64_t>(sequence.guess.size());
-  if (!memory_.grow(sequence, tokens)) sequence.guess.clear();
+    if (std::find(running_.begin(), running_.end(), sequence) == running_.end()) return true;  // made room
+    if (!grow(*sequence, sequence->done + count)) return true;
+    drawing_.push_back(sequence);
+    return false;
+  });
+  // Beside prompts every row has its price; without, guesses ride where the weights are read anyway.
+  if (readers.empty()) speculation_.guess(drawing_);
+  for (const auto& [sequence, count] : parts) step_.add(*sequence, count);
 }
 
 // Pages for one that runs: from those put aside, then from those that started later.
@@ -469,16 +462,17 @@ void Scheduler::compute() {
   if (step_.empty()) return;
   const auto begin = Clock::now();
   const Status computed = step_.run();
-  const double seconds = seconds_between(begin, Clock::now());
+  const double pass_seconds = seconds_between(begin, Clock::now());
   if (!computed) {
     for (const Step::Part& part : step_.parts())
       finish(*part.sequence, FinishReason::kError,
              fmt::format("{}; the request ended, the server goes on", computed.error().message));
     return;
   }
+  speculation_.learn(step_, pass_seconds);
+  const double seconds = seconds_between(begin, Clock::now()) + speculation_.take_seconds();
   {
     const std::lock_guard lock(mutex_);
-    if (step_.prompt_tokens() == 0) step_cost_.observe(step_.rows(), seconds);
     forecast_.note_step(step_.prompt_tokens(), static_cast<std::int64_t>(step_.drawn().size()), seconds);
     for (const Step::Part& part : step_.parts()) queue_.serve(part.sequence->request.account, part.count);
   }
@@ -488,20 +482,9 @@ void Scheduler::compute() {
       part.sequence->sink->on_progress(std::min(part.sequence->done, part.sequence->prompt_tokens),
                                        part.sequence->prompt_tokens);
   }
-  std::int64_t generated = 0, guessed = 0, right = 0;
-  for (Sequence* sequence : step_.drawn()) {
-    const auto drawn = static_cast<int>(sequence->outputs.size());
-    generated += sequence->request.max_tokens > 0 ? drawn : 0;
-    if (sequence->guess.empty()) continue;
-    sequence->budget.observe(static_cast<int>(sequence->guess.size()), drawn - 1);
-    guessed += static_cast<std::int64_t>(sequence->guess.size());
-    right += drawn - 1;
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    stats_.draft_tokens += guessed;
-    stats_.draft_tokens_right += right;
-  }
+  std::int64_t generated = 0;
+  for (const Sequence* sequence : step_.drawn())
+    generated += sequence->request.max_tokens > 0 ? std::ssize(sequence->outputs) : 0;
   publish(step_.prompt_tokens(), generated, seconds);
   for (Sequence* sequence : step_.pooled()) deliver_vector(*sequence);
   for (Sequence* sequence : step_.drawn()) deliver(*sequence);
@@ -526,6 +509,7 @@ void Scheduler::publish(std::int64_t prompt_tokens, std::int64_t generated_token
   prompt_rate_.add(prompt_tokens, now);
   generated_rate_.add(generated_tokens, now);
   memory_.describe(stats_);
+  speculation_.describe(stats_);
 }
 
 // Hands the drawn tokens on, and ends the request when one was the last.
@@ -590,10 +574,11 @@ void Scheduler::finish(Sequence& sequence, FinishReason reason, std::string erro
 
 }  // namespace
 
-std::unique_ptr<Engine> make_scheduler(std::unique_ptr<Runner> runner, EngineOptions options, EngineInfo info,
+std::unique_ptr<Engine> make_scheduler(std::unique_ptr<Runner> runner, std::unique_ptr<Drafter> drafter,
+                                       EngineOptions options, EngineInfo info,
                                        Engine::EndToken ends_generation, std::unique_ptr<PrefixDisk> disk) {
-  return std::make_unique<Scheduler>(std::move(runner), std::move(options), std::move(info),
-                                     std::move(ends_generation), std::move(disk));
+  return std::make_unique<Scheduler>(std::move(runner), std::move(drafter), std::move(options),
+                                     std::move(info), std::move(ends_generation), std::move(disk));
 }
 
 }  // namespace deepwell

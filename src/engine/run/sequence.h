@@ -7,8 +7,8 @@
 
 #include "engine/kv/prefix_tree.h"
 #include "engine/run/draft_budget.h"
+#include "engine/run/drafter.h"
 #include "engine/run/engine.h"
-#include "engine/run/repeat_drafter.h"
 #include "engine/run/swap_space.h"
 
 namespace deepwell {
@@ -42,7 +42,7 @@ struct Sequence {
   std::int64_t cached = 0;  // of the prompt, found instead of computed
   bool asked = false;       // whether the prefix cache knows any of it
 
-  RepeatDrafter drafter;  // of `tokens`
+  std::unique_ptr<DraftState> draft;  // the drafter's; nullptr: it knows nothing
   DraftBudget budget;
   std::vector<std::int32_t> guess;  // verified in the next step, behind the last token
 

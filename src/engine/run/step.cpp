@@ -12,7 +12,6 @@ void Step::clear() {
   pooled_.clear();
   state_rows_.clear();
   state_owners_.clear();
-  first_rows_.clear();
   prompt_tokens_ = 0;
   tokens_.clear();
   positions_.clear();
@@ -35,8 +34,11 @@ void Step::add(Sequence& sequence, std::int64_t count) {
     }
     if (last) pooled_.push_back(&sequence);
   } else if (count == sequence.left()) {
+    if (draws_.size() == drawn_.size()) draws_.emplace_back();
+    Draw& draw = draws_[drawn_.size()];
+    draw.part = parts_.size();
+    draw.first_row = output_rows_.size();
     drawn_.push_back(&sequence);
-    first_rows_.push_back(output_rows_.size());
     for (const std::int32_t token : sequence.guess) {
       tokens_.push_back(token);
       positions_.push_back(static_cast<std::int32_t>(sequence.done + rows++));
@@ -47,21 +49,32 @@ void Step::add(Sequence& sequence, std::int64_t count) {
   const std::int64_t of_prompt = std::clamp<std::int64_t>(sequence.prompt_tokens - sequence.done, 0, count);
   prompt_tokens_ += of_prompt;
   batch_.push_back({first, rows, &*sequence.cache, sequence.reading()});
-  parts_.push_back({&sequence, count, of_prompt});
+  parts_.push_back({&sequence, count, of_prompt, first, sequence.done});
 }
 
 Status Step::run() {
   try {
-    const auto vocabulary = static_cast<std::size_t>(runner_.model().shape().vocabulary);
-    logits_.resize(output_rows_.size() * vocabulary);
-    states_.resize(state_rows_.size() * static_cast<std::size_t>(runner_.model().shape().width));
-    DW_RETURN_IF_ERROR(runner_.forward(
-        {tokens_, positions_, batch_, output_rows_, state_rows_, states_.data()}, logits_.data()));
+    const ModelShape& shape = runner_.model().shape();
+    logits_.resize(output_rows_.size() * static_cast<std::size_t>(shape.vocabulary));
+    states_.resize(state_rows_.size() * static_cast<std::size_t>(shape.width));
+    draft_states_.resize(tokens_.size() * static_cast<std::size_t>(runner_.model().state_width()));
+    for (std::size_t i = 0; i < drawn_.size(); ++i) {
+      const std::span<const std::byte> rolling = drawn_[i]->cache->rolling();
+      draws_[i].rolling.clear();
+      if (!drawn_[i]->guess.empty()) draws_[i].rolling.assign(rolling.begin(), rolling.end());
+    }
+    const Batch batch{.tokens = tokens_,
+                      .positions = positions_,
+                      .sequences = batch_,
+                      .output_rows = output_rows_,
+                      .state_rows = state_rows_,
+                      .states = states_.data(),
+                      .draft_states = draft_states_.empty() ? nullptr : draft_states_.data()};
+    DW_RETURN_IF_ERROR(runner_.forward(batch, logits_.data()));
     for (const Part& part : parts_) part.sequence->done += part.count;
     pool();
-    runner_.threads().run(static_cast<std::int64_t>(drawn_.size()), [&](std::int64_t i, int) {
-      draw(*drawn_[static_cast<std::size_t>(i)], first_rows_[static_cast<std::size_t>(i)]);
-    });
+    runner_.threads().run(static_cast<std::int64_t>(drawn_.size()),
+                          [&](std::int64_t i, int) { draw(draws_[static_cast<std::size_t>(i)]); });
   } catch (const std::bad_alloc&) {
     return Error{ErrorCode::kIo, "the machine has no memory left for this step"};
   }
@@ -78,7 +91,17 @@ void Step::pool() {
   }
 }
 
-void Step::draw(Sequence& sequence, std::size_t row) {
+void Step::draw(Draw& draw) {
+  Part& part = parts_[draw.part];
+  Sequence& sequence = *part.sequence;
+  verify(sequence, draw.first_row);
+  part.right = sequence.done - part.position - part.count;
+  if (draw.rolling.empty() || part.right == std::ssize(sequence.guess)) return;
+  std::copy(draw.rolling.begin(), draw.rolling.end(), sequence.cache->rolling().begin());
+  sequence.done = part.position;
+}
+
+void Step::verify(Sequence& sequence, std::size_t row) {
   const auto vocabulary = static_cast<std::size_t>(runner_.model().shape().vocabulary);
   TokenConstraint* const constraint = sequence.request.constraint.get();
   sequence.outputs.clear();

@@ -53,6 +53,9 @@ Result<std::shared_ptr<ServedModel>> load_served_model(const std::string& path, 
   if (!chat) return at_path({chat.error().code, "chat template: " + chat.error().message});
   model->chat = std::move(*chat);
 
+  if (!options.draft_model.empty()) {
+    DW_TRY(options.engine.draft_model, open_model(options.draft_model));
+  }
   const Tokenizer* ends = model->tokenizer.get();
   Result<std::unique_ptr<Engine>> engine = Engine::load(
       file, options.engine, [ends](std::int32_t token) { return ends->ends_generation(token); }, progress);

@@ -30,6 +30,7 @@ struct ServedModel {
 struct ServedModelOptions {
   std::string id;             ///< "": the file's general.name, or else its file name
   std::string chat_template;  ///< "": what fits the model; else a language's name or Jinja source
+  std::string draft_model;    ///< path of a smaller model that drafts; "": none
   EngineOptions engine;
 };
 

@@ -30,6 +30,9 @@ Result<ModelSource::Made> load(const ServeSettings& settings, const std::string&
   ServedModelOptions options;
   options.id = id;
   options.engine = settings.engine;
+  if (!settings.draft_model.empty()) {
+    DW_TRY(options.draft_model, resolve_model(settings.draft_model));
+  }
   DW_TRY(options.chat_template, chat_template_of(settings.chat_template));
   options.engine.log = [](const std::string& line) { std::fprintf(stderr, "deepwell: %s\n", line.c_str()); };
   if (!options.engine.prefix_dir.empty()) {  // each model its own budget

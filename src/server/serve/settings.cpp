@@ -2,6 +2,7 @@
 #include "server/serve/settings.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <charconv>
 #include <cstdlib>
@@ -44,6 +45,15 @@ Status set_cache_type(ServeSettings& s, const Values& values) {
   const auto type = parse_cache_type(values.back());
   if (!type) return Error{ErrorCode::kInvalid, fmt::format("'{}' must be f16, bf16 or f32", values.back())};
   s.engine.cache_type = *type;
+  return Done{};
+}
+
+Status set_draft(ServeSettings& s, const Values& values) {
+  const auto source = parse_draft_source(values.back());
+  if (!source)
+    return Error{ErrorCode::kInvalid,
+                 fmt::format("'{}' must be one of {}", values.back(), fmt::join(kDraftSourceNames, ", "))};
+  s.engine.draft = *source;
   return Done{};
 }
 
@@ -110,8 +120,17 @@ const SettingSpec kSettings[] = {
      [](ServeSettings& s, const Values& v) { return set_whole(s.engine.queue, v, 0, kInt); }},
     {"cache-type", Kind::kOne, "TYPE", "How the KV cache is kept: f16, bf16, f32 or q8 (f16)",
      set_cache_type},
-    {"draft-tokens", Kind::kOne, "N",
-     "Tokens guessed from the text so far and verified in one pass (8); 0: none",
+    {"draft", Kind::kOne, "HOW",
+     "Who guesses tokens for the model to verify: auto, ngram (the text so far), mtp (the model's own "
+     "layer), "
+     "model (--draft-model), off (auto)",
+     set_draft},
+    {"draft-model", Kind::kOne, "MODEL", "A smaller model of the same vocabulary that guesses",
+     [](ServeSettings& s, const Values& v) -> Status {
+       s.draft_model = v.back();
+       return Done{};
+     }},
+    {"draft-tokens", Kind::kOne, "N", "Tokens guessed and verified in one pass at most (8); 0: none",
      [](ServeSettings& s, const Values& v) { return set_whole(s.engine.draft_tokens, v, 0, 64); }},
     {"swap-dir", Kind::kOne, "FOLDER",
      "Where sequences wait that memory has no room for (the system's folder for temporary files)",

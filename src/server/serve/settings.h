@@ -22,6 +22,7 @@ struct ServeSettings {
   std::string admin_host = "127.0.0.1";
   std::optional<std::uint16_t> admin_port;  ///< none: /metrics and /admin are on `port`
   EngineOptions engine;
+  std::string draft_model;           ///< that drafts for every model; "": none
   std::vector<std::string> aliases;  ///< "NAME" for the first model, or "NAME=MODEL"
   std::string chat_template;         ///< for every model: a language's name or a file; "": each its own
   std::string api_key_file;

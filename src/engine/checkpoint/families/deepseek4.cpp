@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// DeepSeek V4, as released and as transformers saves it (which adds "model." and renames a few); the layers
-// that only draft (mtp.*) are left out.
+// DeepSeek V4, as released and as transformers saves it (which adds "model." and renames a few); behind the
+// last layer the first one that drafts (mtp.0), where the checkpoint has it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -53,6 +53,10 @@ constexpr Name kTables[] = {
     {"hc_ffn_scale", nullptr, "hc_ffn_scale"},
 };
 
+bool has_drafting_layer(const Translation& t) {
+  return t.weights.has("mtp.0.e_proj") && t.weights.has("mtp.0.attn.wo_b");
+}
+
 /// Tokens to one entry of each layer: a list of numbers, or transformers' list of kinds.
 Status set_ratios(Translation& t) {
   const auto list = [&](const char* name) -> nlohmann::json {
@@ -73,6 +77,7 @@ Status set_ratios(Translation& t) {
                              "fetch the file again",
                              printable(t.config.path()), ratios.size(), t.layers)};
   ratios.resize(static_cast<std::size_t>(t.layers));
+  if (has_drafting_layer(t)) ratios.push_back(0);
   t.set("attention.compress_ratios", std::move(ratios));
   const auto kinds = list("mlp_layer_types");
   const auto hashed = std::ranges::count(kinds, nlohmann::json("hash_moe"));
@@ -117,8 +122,8 @@ Status set_sizes(Translation& t) {
   t.set("attention.head_count_kv", std::int64_t{1});
   t.set("hyper_connection.epsilon", t.config.number("hc_eps").value_or(1e-6));
   if (const auto limit = t.config.number("swiglu_limit")) {
-    t.set("swiglu_clamp_exp", std::vector<double>(static_cast<std::size_t>(t.layers), *limit));
-    t.set("swiglu_clamp_shexp", std::vector<double>(static_cast<std::size_t>(t.layers), *limit));
+    t.set("swiglu_clamp_exp", *limit);
+    t.set("swiglu_clamp_shexp", *limit);
   }
   return Done{};
 }
@@ -152,6 +157,28 @@ Status add_layer(Translation& t, const std::string& prefix, const std::string& b
   return t.add_experts(prefix + "ffn.", block, count, {"w1", "w3", "w2"});
 }
 
+/// The layer that drafts; what it has in common with the model is stored with it once more, and left out.
+Status add_drafting_layer(Translation& t) {
+  const std::string prefix = "mtp.0.", block = fmt::format("blk.{}.", t.layers), own = block + "nextn.";
+  DW_RETURN_IF_ERROR(add_layer(t, prefix, block));
+  DW_TRY(const FileTensor token, t.weights.matrix(prefix + "e_proj"));
+  DW_TRY(const FileTensor state, t.weights.matrix(prefix + "h_proj"));
+  if (token.type != state.type || token.shape != state.shape)
+    return Error{ErrorCode::kCorrupt,
+                 fmt::format("{}: tensors 'mtp.0.e_proj.weight' and 'mtp.0.h_proj.weight' differ in type or "
+                             "shape; fetch the directory again",
+                             printable(t.config.path()))};
+  t.tensors.push_back(made::named(made::beside(token, state), own + "eh_proj.weight"));
+  DW_RETURN_IF_ERROR(t.add(prefix + "enorm", own + "enorm"));
+  DW_RETURN_IF_ERROR(t.add(prefix + "hnorm", own + "hnorm"));
+  DW_RETURN_IF_ERROR(t.add(prefix + "norm", own + "shared_head_norm"));
+  for (const char* part : {"fn", "base", "scale"})
+    DW_RETURN_IF_ERROR(
+        add_table(t, prefix + "hc_head_" + part, fmt::format("{}output_hc_{}.weight", own, part)));
+  t.set_drafting_layer();
+  return Done{};
+}
+
 Status translate(Translation& t) {
   t.architecture = "deepseek4";
   DW_RETURN_IF_ERROR(t.set_common());
@@ -169,7 +196,7 @@ Status translate(Translation& t) {
                                  fmt::format("output_hc_{}.weight", part)));
   for (std::int64_t i = 0; i < t.layers; ++i)
     DW_RETURN_IF_ERROR(add_layer(t, fmt::format("{}layers.{}.", model, i), fmt::format("blk.{}.", i)));
-  return Done{};
+  return has_drafting_layer(t) ? add_drafting_layer(t) : Status(Done{});
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// DeepSeek V2, V3 (R1, V3.1) and V3.2: latent attention, experts; the layers that only draft are left out.
+// DeepSeek V2, V3 (R1, V3.1) and V3.2: latent attention, experts; behind the last layer one that drafts,
+// where the checkpoint has it.
 #include <fmt/format.h>
 
 #include "base/human.h"
@@ -73,7 +74,7 @@ Status add_layer(Translation& t, const Sizes& s, std::int64_t index) {
   DW_RETURN_IF_ERROR(t.add(attention + "kv_a_layernorm", block + "attn_kv_a_norm"));
   DW_RETURN_IF_ERROR(add_kv_b(t, s, attention + "kv_b_proj", block));
   DW_RETURN_IF_ERROR(t.add(attention + "o_proj", block + "attn_output"));
-  if (t.architecture == "deepseek32") {
+  if (t.architecture == "deepseek32" && index < t.layers) {
     DW_RETURN_IF_ERROR(t.add(attention + "indexer.wq_b", block + "indexer.attn_q_b"));
     DW_RETURN_IF_ERROR(t.add(attention + "indexer.wk", block + "indexer.attn_k"));
     DW_RETURN_IF_ERROR(t.add(attention + "indexer.weights_proj", block + "indexer.proj"));
@@ -81,6 +82,19 @@ Status add_layer(Translation& t, const Sizes& s, std::int64_t index) {
   }
   DW_RETURN_IF_ERROR(t.add(prefix + "post_attention_layernorm", block + "ffn_norm"));
   return add_feed_forward(t, prefix + "mlp.", block);
+}
+
+/// The layer that drafts; what it has in common with the model is stored with it once more, and left out.
+Status add_drafting_layer(Translation& t, const Sizes& s) {
+  const std::string prefix = fmt::format("model.layers.{}.", t.layers),
+                    block = fmt::format("blk.{}.", t.layers);
+  if (!t.weights.has(prefix + "eh_proj") || !t.weights.has(prefix + "self_attn.o_proj")) return Done{};
+  DW_RETURN_IF_ERROR(add_layer(t, s, t.layers));
+  for (const char* part : {"eh_proj", "enorm", "hnorm"})
+    DW_RETURN_IF_ERROR(t.add(prefix + part, block + "nextn." + part));
+  DW_RETURN_IF_ERROR(t.add_if_there(prefix + "shared_head.norm", block + "nextn.shared_head_norm"));
+  t.set_drafting_layer();
+  return Done{};
 }
 
 Status translate(Translation& t) {
@@ -93,7 +107,7 @@ Status translate(Translation& t) {
   if (t.architecture == "deepseek32") DW_RETURN_IF_ERROR(set_indexer(t));
   DW_RETURN_IF_ERROR(t.add_ends());
   for (std::int64_t i = 0; i < t.layers; ++i) DW_RETURN_IF_ERROR(add_layer(t, sizes, i));
-  return Done{};
+  return add_drafting_layer(t, sizes);
 }
 
 }  // namespace

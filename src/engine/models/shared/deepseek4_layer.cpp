@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::int64_t kMostLayers = 1024, kMostWidth = 1 << 20, kMostHeads = 4096, kMostTokens = 1 << 30;
 constexpr std::int64_t kMostWindow = 1 << 13, kMostIterations = 1000;
+constexpr std::int64_t kMostDrafted = 64;  // tokens at once, as --draft-tokens says
 
 Error wrong(const Loader& loader, const std::string& what) {
   return Error{ErrorCode::kCorrupt, fmt::format("{}: {}; the file was made wrongly or for a newer version",
@@ -26,6 +27,7 @@ Status read_ratios(const Loader& loader, Deepseek4Sizes& s) {
     return wrong(loader, fmt::format("attention.compress_ratios has {} numbers for {} layers",
                                      s.ratios.size(), s.layers));
   s.ratios.resize(static_cast<std::size_t>(s.layers));
+  if (s.drafting) s.ratios.push_back(0);
   for (const std::int64_t ratio : s.ratios)
     if (ratio != 0 && ratio != kSelectedRatio && ratio != kWholeRatio)
       return Error{ErrorCode::kUnsupported,
@@ -58,10 +60,22 @@ Result<HyperConnection> load_streams(Loader& loader, const std::string& tensor, 
 
 }  // namespace
 
+Result<HyperHead> load_streams_end(Loader& loader, const std::string& tensor, const Deepseek4Sizes& s) {
+  HyperHead end;
+  end.streams = s.streams;
+  end.eps = s.hyper_eps;
+  end.norm_eps = s.eps;
+  DW_TRY(end.project, loader.linear(tensor + "_fn", s.streams, s.streams * s.width));
+  DW_TRY(end.base, loader.vector(tensor + "_base.weight", s.streams));
+  DW_TRY(end.scale, loader.vector(tensor + "_scale.weight", 1));
+  return end;
+}
+
 Result<Deepseek4Sizes> Deepseek4Sizes::read(const Loader& loader) {
   Deepseek4Sizes s{};
   DW_TRY(s.layers, loader.integer("block_count", kMostLayers));
   s.layers -= drafting_layers(loader.file());
+  s.drafting = loader.drafting();
   DW_TRY(s.width, loader.integer("embedding_length", kMostWidth));
   DW_TRY(s.heads, loader.integer("attention.head_count", kMostHeads));
   DW_TRY(s.head_dim, loader.integer("attention.key_length", kMostWidth));
@@ -90,8 +104,9 @@ Result<Deepseek4Sizes> Deepseek4Sizes::read(const Loader& loader) {
   return s;
 }
 
-WindowAttention Deepseek4Sizes::attention() const {
+WindowAttention Deepseek4Sizes::attention(std::int64_t layer) const {
   WindowAttention a;
+  if (layer >= layers) a.spare = kMostDrafted;
   a.heads = heads;
   a.width = head_dim;
   a.window = window;
@@ -133,7 +148,7 @@ CacheLayout Deepseek4Sizes::layout(CacheType type) const {
   for (const std::int64_t ratio : ratios) {
     std::vector<StreamSpec>& streams_here = layout.layers.emplace_back();
     std::vector<RollingSpec>& rolling_here = layout.rolling.emplace_back();
-    rolling_here.push_back(attention().rolling_spec(type));
+    rolling_here.push_back(attention(std::ssize(layout.layers) - 1).rolling_spec(type));
     if (ratio == 0) continue;
     streams_here.push_back(compressor(ratio).spec("compressed"));
     rolling_here.push_back(compressor(ratio).rolling_spec());
@@ -159,7 +174,7 @@ Result<Deepseek4Layer> Deepseek4Layer::load(Loader& loader, const Deepseek4Sizes
   DW_TRY(l.q_b, loader.linear(block + "attn_q_b", s.heads * s.head_dim, s.q_rank));
   DW_TRY(l.kv, loader.linear(block + "attn_kv", s.head_dim, s.width));
   DW_TRY(l.kv_norm, loader.rms_norm(block + "attn_kv_a_norm", s.head_dim, s.eps));
-  l.attention = s.attention();
+  l.attention = s.attention(index);
   DW_TRY(l.attention.sinks, loader.vector(block + "attn_sinks.weight", s.heads));
   if (l.ratio > 0) {
     DW_TRY(l.compressor, load_compressor(loader, block + "attn_compressor", s.compressor(l.ratio), s));

@@ -17,16 +17,19 @@ struct Deepseek4Sizes {
   std::int64_t streams, iterations;                  // of the hyper-connections
   float eps, hyper_eps;
   std::vector<std::int64_t> ratios;  // of each layer: tokens per compressed entry; 0: window only
+  bool drafting;                     // a layer that drafts is behind the last, and in `ratios`
 
   static Result<Deepseek4Sizes> read(const Loader& loader);
   /// Streams of a layer: compressed entries, index keys. Rolling states: window, block, index block.
   CacheLayout layout(CacheType type) const;
 
-  WindowAttention attention() const;
+  WindowAttention attention(std::int64_t layer) const;
   Compressor compressor(std::int64_t ratio) const;  ///< of the attention's entries
   Compressor index_compressor() const;              ///< of the index keys
   Indexer indexer() const;
 };
+
+Result<HyperHead> load_streams_end(Loader& loader, const std::string& tensor, const Deepseek4Sizes& sizes);
 
 /// Entries with an indexer (and overlapping blocks), and those that all rows see.
 inline constexpr std::int64_t kSelectedRatio = 4, kWholeRatio = 128;

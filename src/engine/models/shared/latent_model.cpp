@@ -12,6 +12,7 @@
 #include "engine/models/shared/feed_forward_config.h"
 #include "engine/models/shared/output_head.h"
 #include "engine/models/shared/rope_config.h"
+#include "engine/models/shared/token_join.h"
 #include "engine/nn/expanded_attention.h"
 #include "engine/nn/indexer.h"
 #include "engine/nn/latent_attention.h"
@@ -25,6 +26,7 @@ struct Sizes {
   std::int64_t layers, width, heads, latent, rope, nope, value;
   bool split;                                           // the file has k_b and v_b apart
   std::int64_t index_heads, index_width, index_top;     // of the indexer; 0: none
+  bool drafting;                                        // a layer that drafts is behind the last
   std::int64_t entry() const { return latent + rope; }  // of the cache
   std::int64_t query() const { return nope + rope; }    // of one head
 };
@@ -33,6 +35,7 @@ Result<Sizes> read_sizes(const Loader& loader) {
   Sizes s{};
   DW_TRY(s.layers, loader.integer("block_count", kMostLayers));
   s.layers -= drafting_layers(loader.file());
+  s.drafting = loader.drafting();
   DW_TRY(s.width, loader.integer("embedding_length", kMostWidth));
   DW_TRY(s.heads, loader.integer("attention.head_count", kMostHeads));
   DW_TRY(s.latent, loader.integer("attention.kv_lora_rank", kMostWidth));
@@ -72,8 +75,9 @@ Indexer indexer_of(const Sizes& s) {
 CacheLayout layout_of(const Sizes& s, CacheType type) {
   CacheLayout layout;
   std::vector<StreamSpec> streams = LatentAttention{s.heads, s.entry(), s.latent, 1}.streams();
+  if (s.drafting) layout.layers.push_back(streams);  // it reads all entries
   if (s.index_top > 0) streams.push_back(indexer_of(s).spec());
-  layout.layers.assign(static_cast<std::size_t>(s.layers), streams);
+  layout.layers.insert(layout.layers.begin(), static_cast<std::size_t>(s.layers), streams);
   layout.type = type;
   layout.page_tokens = kPageTokens;
   layout.drawn_apart = s.index_top == 0;  // see forward(): prompts are expanded, drawn tokens absorbed
@@ -90,7 +94,8 @@ struct Layer {
   HeadLinear k_b, v_b;               // per head (latent, nope), (value, latent)
   HeadLinear expand_k;               // per head (nope, latent): k_b across
   Linear out;                        // (width, heads*value)
-  Indexer indexer;                   // V3.2, and its keys
+  bool selects = false;              // V3.2: by the indexer, among its keys
+  Indexer indexer;
   IndexKeys index_keys;
   FeedForward ffn;
 };
@@ -105,9 +110,14 @@ class LatentModel final : public Model {
   const ModelShape& shape() const override { return shape_; }
   CacheLayout cache_layout(CacheType type) const override { return layout_of(sizes_, type); }
   void forward(const Batch& batch, float* logits, Context& context) const override;
+  std::int64_t state_width() const override { return sizes_.drafting ? shape_.width : 0; }
+  void draft(const Batch& batch, const float* states, float* next, float* logits,
+             Context& context) const override;
 
  private:
   static Result<Layer> load_layer(Loader& loader, const Sizes& s, std::int64_t index, float eps);
+  void add_layer(const Layer& layer, std::int64_t index, const Batch& batch, const Rope::Table& angles,
+                 float* x, Context& context) const;
   void attend(const Layer& layer, std::int64_t index, const Batch& batch, const Rope::Table& angles, float* x,
               Context& context) const;
   void attend_absorbed(const Layer& layer, std::int64_t index, const Batch& batch, const Selection& selection,
@@ -121,6 +131,8 @@ class LatentModel final : public Model {
   Embedding embedding_;
   std::vector<Layer> layers_;
   OutputHead head_;
+  TokenJoin join_;  // with the layer that drafts, which comes last
+  Layer draft_layer_;
 };
 
 /// For each head, (rows, columns) as (columns, rows).
@@ -173,7 +185,8 @@ Result<Layer> LatentModel::load_layer(Loader& loader, const Sizes& s, std::int64
   } else {
     DW_TRY(layer.q, loader.linear(block + "attn_q", s.heads * s.query(), s.width));
   }
-  if (s.index_top > 0) {
+  layer.selects = s.index_top > 0;
+  if (layer.selects) {
     DW_TRY(layer.indexer, load_indexer(loader, s, block));
     DW_TRY(layer.index_keys.k, loader.linear(block + "indexer.attn_k", s.index_width, s.width));
     DW_TRY(layer.index_keys.k_scale, loader.vector(block + "indexer.k_norm.weight", s.index_width));
@@ -186,7 +199,7 @@ Result<Layer> LatentModel::load_layer(Loader& loader, const Sizes& s, std::int64
     DW_TRY(PackedMatrix v_b, loader.stack(block + "attn_v_b.weight", s.heads, s.value, s.latent));
     layer.k_b = HeadLinear(std::move(k_b));
     layer.v_b = HeadLinear(std::move(v_b));
-    if (s.index_top == 0) {
+    if (!layer.selects) {
       DW_TRY(const std::vector<float> k,
              loader.floats(block + "attn_k_b.weight", s.heads * s.latent, s.nope));
       layer.expand_k =
@@ -224,6 +237,12 @@ Result<std::unique_ptr<Model>> LatentModel::load(Loader& loader) {
     model->layers_.push_back(std::move(layer));
   }
   DW_TRY(model->head_, OutputHead::load(loader, vocabulary, s.width, eps));
+  if (s.drafting) {
+    Sizes plain = s;
+    plain.index_top = 0;
+    DW_TRY(model->draft_layer_, load_layer(loader, plain, s.layers, eps));
+    DW_TRY(model->join_, TokenJoin::load(loader, fmt::format("blk.{}.", s.layers), s.width, eps));
+  }
   return std::unique_ptr<Model>(std::move(model));
 }
 
@@ -245,7 +264,7 @@ void LatentModel::attend(const Layer& layer, std::int64_t index, const Batch& ba
     layer.q_a_norm.apply(low, rows, low, context);
     Input low_input(low, rows, rank, rank, context);
     multiply(low_input, {{&layer.q_b, q, heads * query}}, context);
-    if (s.index_top > 0) {
+    if (layer.selects) {
       layer.index_keys.remember(input, batch, index, layer.indexer.stream, index_rope_, angles, context);
       selection = layer.indexer.select(input, low_input, batch, index, index_rope_, angles, context);
     }
@@ -266,7 +285,7 @@ void LatentModel::attend(const Layer& layer, std::int64_t index, const Batch& ba
   auto* absorbed = context.scratch.take<BatchSequence>(static_cast<std::int64_t>(batch.sequences.size()));
   std::size_t absorbed_count = 0;
   for (const BatchSequence& sequence : batch.sequences) {
-    if (sequence.prompt && s.index_top == 0)
+    if (sequence.prompt && !layer.selects)
       expanded_.attend(q, layer.expand_k, layer.v_b, batch, sequence, index, values, context);
     else
       absorbed[absorbed_count++] = sequence;
@@ -314,20 +333,37 @@ void LatentModel::attend_absorbed(const Layer& layer, std::int64_t index, const 
   });
 }
 
+void LatentModel::add_layer(const Layer& layer, std::int64_t index, const Batch& batch,
+                            const Rope::Table& angles, float* x, Context& context) const {
+  const ScratchScope scope(context.scratch);
+  const std::int64_t rows = batch.rows(), width = shape_.width;
+  float* h = context.scratch.take<float>(rows * width);  // (rows, width)
+  attend(layer, index, batch, angles, x, context);
+  layer.ffn_norm.apply(x, rows, h, context);
+  layer.ffn.add_to(h, batch.tokens, width, x, context);
+}
+
 void LatentModel::forward(const Batch& batch, float* logits, Context& context) const {
   const ScratchScope scope(context.scratch);
   const std::int64_t rows = batch.rows(), width = shape_.width;
   float* x = context.scratch.take<float>(rows * width);  // (rows, width)
-  float* h = context.scratch.take<float>(rows * width);  // (rows, width)
   embedding_.lookup(batch.tokens, x, context);
   const Rope::Table angles = rope_.table(batch.positions, context);
-  for (std::int64_t i = 0; i < shape_.layers; ++i) {
-    const Layer& layer = layers_[static_cast<std::size_t>(i)];
-    attend(layer, i, batch, angles, x, context);
-    layer.ffn_norm.apply(x, rows, h, context);
-    layer.ffn.add_to(h, batch.tokens, width, x, context);
-  }
+  for (std::int64_t i = 0; i < shape_.layers; ++i)
+    add_layer(layers_[static_cast<std::size_t>(i)], i, batch, angles, x, context);
+  if (batch.draft_states != nullptr) head_.norm.apply(x, rows, batch.draft_states, context);
   finish_rows(head_, batch, x, width, logits, context);
+}
+
+void LatentModel::draft(const Batch& batch, const float* states, float* next, float* logits,
+                        Context& context) const {
+  const ScratchScope scope(context.scratch);
+  const std::int64_t width = shape_.width;
+  float* x = context.scratch.take<float>(batch.rows() * width);  // (rows, width)
+  join_.apply(embedding_, batch, states, 1, x, context);
+  add_layer(draft_layer_, shape_.layers, batch, rope_.table(batch.positions, context), x, context);
+  const float* const last = pick_rows(batch.output_rows, x, width, context.scratch);
+  join_.end(head_, last, static_cast<std::int64_t>(batch.output_rows.size()), next, logits, context);
 }
 
 }  // namespace
