@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// fake_server [PORT [MS_PER_TOKEN]]: the real server over engines that always say the same: one plain, one
-// that thinks first. Prints its port; ends with stdin.
+// fake_server [PORT [MS_PER_TOKEN [CONTEXT]]]: the real server over engines that always say the same: one
+// plain, one that thinks first. Prints its port; ends with stdin.
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
       "Hello world! 你好 🐳\n\nA list:\n- **bold** and *slanted*\n- `code` with <b>no tags</b>\n\n"
       "```cpp\nint main() {\n  return 0;  // the answer\n}\n```\n\n# Done\n1. one\n2. two\n");
   script.per_token = std::chrono::milliseconds(argc > 2 ? std::atoi(argv[2]) : 1);
+  if (argc > 3) script.context = std::atoi(argv[3]);
   fakes::Script thoughtful = script;
   thoughtful.reply = fakes::tokens_of(
       "<think>\nThe user asks for the roots. I complete the square.\n</think>\n\nThe roots of $ax^2 + bx + "

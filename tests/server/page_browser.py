@@ -223,6 +223,22 @@ def dashboard(page):
     expect(page.locator(".dash canvas")).to_have_count(4)
     expect(page.locator(".tile").first).to_contain_text("s")
     expect(page.locator("dl")).to_contain_text("fake-model")
+    # To a key that is no admin's the server says less, and the page tells why.
+    page.route("**/metrics", lambda route: route.fulfill(status=403, json={"error": {"message": "", "code": "admin_only"}}))
+    totals = dict.fromkeys(("cancelled", "failed", "prompt_tokens", "prefix_asked_tokens", "prefix_found_tokens", "preemptions"), 0)
+    status = {"uptime_seconds": 9, "memory": {"process_bytes": 1}, "models": [
+        {"running": 0, "waiting": 0, "cache": {"pages": 4, "pages_used": 1, "disk_bytes": 0},
+         "totals": {**totals, "generated_tokens": 4321}}, {}]}
+    page.route("**/deepwell/status", lambda route: route.fulfill(json=status))
+    expect(page.locator(".dash .note")).to_contain_text("role=admin")
+    expect(page.locator("dl")).to_contain_text("4,321")
+    expect(page.locator("dl")).not_to_contain_text("Refused")
+    page.unroute("**/deepwell/status")
+    page.route("**/deepwell/status", lambda route: route.fulfill(status=404, json={"error": {"message": ""}}))
+    expect(page.locator(".dash .note")).to_contain_text("operators only")
+    expect(page.locator(".dash canvas")).to_have_count(0)
+    page.unroute("**/metrics")
+    page.unroute("**/deepwell/status")
     page.get_by_role("link", name="Chats").click()
     expect(page.locator(ASK)).to_be_visible()
 
@@ -279,16 +295,20 @@ def long_chat(chromium, url):
       const tick = () => { const now = performance.now(); gaps.push(now - last); last = now; requestAnimationFrame(tick); };
       requestAnimationFrame(tick); }""")
     ask(page, "And now?")
-    finished(page)
+    # What waits here must be cheap: an `expect` walks through all 300 messages and would itself hold up frames.
+    page.wait_for_function("""() => document.querySelector("article:last-of-type").textContent.includes("Done")
+      && !document.querySelector(".markdown.live")""")
     gaps = sorted(page.evaluate("gaps"))
+    finished(page)
     print(f"300 messages: open in {opened:.0f} ms; frames while streaming: median {gaps[len(gaps) // 2]:.0f} ms, "
           f"95 % {gaps[len(gaps) * 95 // 100]:.0f} ms, longest {gaps[-1]:.0f} ms")
-    check(gaps[len(gaps) // 2] < 200, "frames come while an answer is streamed")
+    check(gaps[len(gaps) // 2] < 200 and gaps[len(gaps) * 95 // 100] < 500, "frames come while an answer is streamed")
     close_page(page)
 
 
 def main():
-    server = subprocess.Popen([sys.argv[1], "0", "8"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    # 8 ms a token; its tokens are bytes, and the context holds the long chat.
+    server = subprocess.Popen([sys.argv[1], "0", "8", "131072"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL, text=True)
     try:
         url = f"http://127.0.0.1:{int(server.stdout.readline())}/"

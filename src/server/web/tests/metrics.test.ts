@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect, test } from "vitest";
 
-import { histogram, parseMetrics, quantile, since, total } from "../src/lib/metrics";
+import { histogram, parseMetrics, quantile, samplesOf, since, total } from "../src/lib/metrics";
 
 const text = `# HELP x y
 a_total{model="m, \\"1\\"",n="2"} 3
@@ -29,4 +29,14 @@ test("quantiles lie where the observations are", () => {
   expect(quantile(since(buckets, buckets), 0.5)).toBeNull();
   expect(quantile([], 0.5)).toBeNull();
   expect(quantile([[1, 0], [Infinity, 5]], 0.5)).toBe(1);
+});
+
+test("a status tells the same figures; models that are not loaded add none", () => {
+  const totals = { cancelled: 1, failed: 2, prompt_tokens: 30, generated_tokens: 4, prefix_asked_tokens: 30, prefix_found_tokens: 20, preemptions: 0 };
+  const loaded = { running: 2, waiting: 1, cache: { pages: 8, pages_used: 2, disk_bytes: 9 }, totals };
+  const samples = samplesOf({ uptime_seconds: 5, memory: { process_bytes: 7 }, models: [loaded, {}, loaded] });
+  expect(total(samples, "vllm:num_requests_running")).toBe(4);
+  expect(total(samples, "vllm:generation_tokens_total")).toBe(8);
+  expect(total(samples, "vllm:kv_cache_usage_perc")).toBe(0.5);
+  expect(total(samples, "process_resident_memory_bytes")).toBe(7);
 });

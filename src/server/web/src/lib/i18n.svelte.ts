@@ -166,6 +166,8 @@ const en = {
   dashModel: "Model",
   dashNoRequests: "none yet",
   dashDisk: "Prefix cache on disk",
+  dashAdmins: "This server shows its figures to its operators only: enter a key with role=admin, or read /metrics on its admin port. Chats are not touched by this.",
+  dashPart: "You see a part of the figures. Latencies and the rest are for operators: with a key of role=admin, or in /metrics on the admin port.",
 };
 
 export type Word = keyof typeof en;
@@ -334,6 +336,8 @@ const zh: Record<Word, string> = {
   dashModel: "模型",
   dashNoRequests: "还没有",
   dashDisk: "磁盘上的前缀缓存",
+  dashAdmins: "这个服务器的运行数据只对管理员开放：请使用 role=admin 的密钥，或在管理端口读取 /metrics。聊天不受影响。",
+  dashPart: "这里只显示部分数据。延迟等其余数据仅供管理员查看：请使用 role=admin 的密钥，或在管理端口读取 /metrics。",
 };
 
 const words = { en, zh };

@@ -23,6 +23,44 @@ export function parseMetrics(text: string): Sample[] {
   return samples;
 }
 
+/** What /deepwell/status says, as far as it is used here. */
+export interface Status {
+  uptime_seconds: number;
+  memory: { process_bytes: number };
+  models: {
+    running?: number; // this and what follows: once it is loaded
+    waiting?: number;
+    cache?: { pages: number; pages_used: number; disk_bytes: number };
+    totals?: Record<
+      "cancelled" | "failed" | "prompt_tokens" | "generated_tokens" | "prefix_asked_tokens" | "prefix_found_tokens" | "preemptions",
+      number
+    >;
+  }[];
+}
+
+/** The same figures by the names they have in /metrics. */
+export function samplesOf(status: Status): Sample[] {
+  const samples: Sample[] = [];
+  const add = (name: string, value: number) => samples.push({ name, labels: {}, value });
+  add("process_start_time_seconds", Date.now() / 1000 - status.uptime_seconds);
+  add("process_resident_memory_bytes", status.memory.process_bytes);
+  for (const { running, waiting, cache, totals } of status.models) {
+    if (!cache || !totals) continue;
+    add("vllm:num_requests_running", running ?? 0);
+    add("vllm:num_requests_waiting", waiting ?? 0);
+    add("vllm:kv_cache_usage_perc", cache.pages > 0 ? cache.pages_used / cache.pages : 0);
+    add("deepwell:prefix_disk_bytes", cache.disk_bytes);
+    add("vllm:generation_tokens_total", totals.generated_tokens);
+    add("vllm:prompt_tokens_total", totals.prompt_tokens);
+    add("vllm:prefix_cache_queries_total", totals.prefix_asked_tokens);
+    add("vllm:prefix_cache_hits_total", totals.prefix_found_tokens);
+    add("vllm:num_preemptions_total", totals.preemptions);
+    add("deepwell:requests_cancelled_total", totals.cancelled);
+    add("deepwell:requests_failed_total", totals.failed);
+  }
+  return samples;
+}
+
 /** All series of a name together. */
 export function total(samples: Sample[], name: string): number {
   return samples.reduce((sum, one) => (one.name === name ? sum + one.value : sum), 0);
