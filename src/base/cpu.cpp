@@ -16,6 +16,8 @@
 
 #include <fmt/format.h>
 
+#include "base/cgroup_memory.h"
+
 namespace deepwell {
 namespace {
 
@@ -168,6 +170,35 @@ std::optional<double> cgroup_cpu_quota() {
   const auto old = smallest_on_the_way_up("/sys/fs/cgroup/cpu", cgroup_path("cpu"), version1);
   if (unified && old) return std::min(*unified, *old);
   return unified ? unified : old;
+}
+
+std::optional<std::int64_t> cgroup_memory_left() {
+  // Limit minus use, as floats: "max" is no number, version 1 says "none" with one near 2^63.
+  const auto left = [](const std::string& folder, const char* limit_name, const char* used_name,
+                       std::string_view file_prefix) -> std::optional<double> {
+    const auto limit = read_small_file(folder + limit_name), used = read_small_file(folder + used_name);
+    if (!limit || !used) return std::nullopt;
+    double most = 0, now = 0, cached = 0;
+    if (!(std::istringstream(*limit) >> most) || most > 1e18 || !(std::istringstream(*used) >> now))
+      return std::nullopt;
+    std::istringstream lines(read_small_file(folder + "/memory.stat").value_or(""));
+    std::string name;
+    for (double value = 0; lines >> name >> value;)
+      if (name == std::string(file_prefix) + "inactive_file" ||
+          name == std::string(file_prefix) + "active_file")
+        cached += value;
+    return std::max(0.0, most - std::max(0.0, now - cached));
+  };
+  const auto version2 = [&](const std::string& folder) {
+    return left(folder, "/memory.max", "/memory.current", "");
+  };
+  const auto version1 = [&](const std::string& folder) {
+    return left(folder, "/memory.limit_in_bytes", "/memory.usage_in_bytes", "total_");
+  };
+  const auto unified = smallest_on_the_way_up("/sys/fs/cgroup", cgroup_path(""), version2);
+  const auto old = smallest_on_the_way_up("/sys/fs/cgroup/memory", cgroup_path("memory"), version1);
+  if (!unified && !old) return std::nullopt;
+  return static_cast<std::int64_t>(std::min(unified.value_or(1e18), old.value_or(1e18)));
 }
 
 int physical_cores() {

@@ -3,8 +3,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <string>
+
+#include "base/cgroup_memory.h"
 
 namespace deepwell {
 
@@ -13,7 +16,7 @@ std::int64_t available_memory_bytes() {
   std::string name;
   std::int64_t kib = 0;
   while (meminfo >> name >> kib) {
-    if (name == "MemAvailable:") return kib * 1024;
+    if (name == "MemAvailable:") return std::min(kib * 1024, cgroup_memory_left().value_or(kib * 1024));
     meminfo.ignore(64, '\n');
   }
   return 0;

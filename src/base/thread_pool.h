@@ -13,7 +13,8 @@ namespace deepwell {
 
 /// Threads that share out the tasks of one loop at a time. The caller takes part, and a loop ends when its
 /// tasks are done, not when every worker has come by: a worker that lost its core to another process costs
-/// at most the one task it holds. Workers spin briefly for the next loop, then sleep.
+/// at most the one task it holds, and workers offer their cores between tasks before the system takes them.
+/// Workers spin briefly for the next loop, then sleep.
 ///
 /// Threads   run() is called by one thread at a time (the engine's).
 class ThreadPool {

@@ -58,6 +58,12 @@ std::string verdict_text(const FitNeeds& needs, const FitVerdict& verdict) {
               ? fmt::format("; a {} file of the model would fit as asked", verdict.smaller->type)
               : "");
     case FitVerdict::Kind::kTooLarge:
+      if (verdict.expert_cache_bytes > 0)
+        return fmt::format(
+            "does not fit whole: {} is missing; it runs, slower, with {} of its experts in memory and the "
+            "others read from disk when needed{}",
+            human_bytes(verdict.missing_bytes), human_bytes(verdict.expert_cache_bytes),
+            smaller_text(verdict));
       return fmt::format("does not fit: {} is missing{}", human_bytes(verdict.missing_bytes),
                          smaller_text(verdict));
     case FitVerdict::Kind::kCannotRun:

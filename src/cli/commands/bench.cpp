@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/human.h"
 #include "cli/command.h"
 #include "cli/draft_bench.h"
 #include "engine/checkpoint/checkpoint.h"
@@ -27,6 +28,7 @@ struct Flags {
   std::vector<std::int64_t> prompts = {512}, generations = {64}, batches = {1}, depths = {0};
   std::vector<int> threads = {0};
   int repeats = 3, chunk = 512;
+  std::int64_t expert_cache = -1;
   bool json = false, no_peak = false;
   std::string text =
       "Here is a list of rivers and the seas they flow into.\n\n"
@@ -95,6 +97,14 @@ class Feeder {
   std::vector<BatchSequence> sequences_;
   std::vector<float> logits_;
 };
+
+/// Seconds from `start`, when loading began, to the logits behind a short prompt.
+Result<double> first_token(Runner& runner, double start) {
+  constexpr std::int64_t kPrompt = 16;
+  Feeder feeder(runner, 1);
+  DW_RETURN_IF_ERROR(feeder.feed_prompt(kPrompt, kPrompt));
+  return now() - start;
+}
 
 /// Tokens per second of one run.
 Result<double> measure(Runner& runner, const Test& test, std::int64_t chunk) {
@@ -176,11 +186,16 @@ Status bench(const Flags& flags) {
     std::cout << fmt::format("{} ({}, {})\n", info.name.empty() ? path : info.name, info.architecture,
                              info.weight_types);
   for (int threads : flags.threads) {
+    const double start = now();
     RunnerOptions options;
     options.threads = threads;
     options.cache_tokens = cache_tokens;
+    options.expert_cache_bytes = flags.expert_cache;
     options.cache_type = *parse_cache_type(flags.cache_type);  // one of the names, by its check
     DW_TRY(const std::unique_ptr<Runner> runner, Runner::load(file, options));
+    DW_TRY(const double first, first_token(*runner, start));
+    if (!flags.json) std::cout << fmt::format("first token of a short prompt after {:.2f} s\n", first);
+    if (!tests.empty()) runner->pack_rest();
     MachinePeak peak;
     if (!flags.no_peak) peak = measure_peak(runner->threads());
     if (!flags.json && !flags.no_peak)
@@ -204,11 +219,10 @@ Status bench(const Flags& flags) {
       const Fractions fractions =
           flags.no_peak ? Fractions{} : fractions_of(needs, test, median, peak, flags.chunk);
       if (flags.json) {
-        nlohmann::ordered_json line = {{"test", test.name()},
-                                       {"batch", test.batch},
-                                       {"depth", test.depth},
-                                       {"threads", runner->threads().threads()},
-                                       {"tokens_per_second", rates}};
+        nlohmann::ordered_json line = {
+            {"test", test.name()},          {"batch", test.batch},
+            {"depth", test.depth},          {"threads", runner->threads().threads()},
+            {"first_token_seconds", first}, {"tokens_per_second", rates}};
         const auto or_null = [&](double value) {
           return flags.no_peak ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(value);
         };
@@ -224,6 +238,13 @@ Status bench(const Flags& flags) {
                                  flags.no_peak ? "-" : fmt::format("{:.0f}%", fractions.higher() * 100))
                   << std::flush;
       }
+    }
+    if (const ExpertStore* store = runner->expert_store(); store != nullptr && !flags.json) {
+      const ExpertStore::Stats& stats = store->stats();
+      std::cout << fmt::format("experts: {:.0f}% of {} uses found in memory, {} read from disk\n",
+                               100.0 * static_cast<double>(stats.hits) /
+                                   static_cast<double>(std::max<std::int64_t>(1, stats.hits + stats.misses)),
+                               stats.hits + stats.misses, human_bytes(stats.bytes_read));
     }
   }
   return Done{};
@@ -275,6 +296,10 @@ Command command_commands_bench() {
         ->capture_default_str();
     sub->add_option("--text", flags->text, "What the model goes on from where guesses are measured")
         ->default_str("a short text");
+    sub->add_option("--expert-cache", flags->expert_cache,
+                    "Memory for experts that are read from disk when they are needed, as 2GB; 0: all stay in "
+                    "memory; without it: what there is, where the model does not fit")
+        ->transform(CLI::AsSizeValue(true));
     sub->add_flag("--no-peak", flags->no_peak, "Do not measure what the machine could do");
     sub->add_flag("--json", flags->json, "One JSON object per test");
     sub->footer(

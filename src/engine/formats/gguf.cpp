@@ -8,6 +8,7 @@
 
 #include "base/human.h"
 #include "base/mapped_file.h"
+#include "engine/formats/file_place.h"
 #include "engine/formats/gguf_part.h"
 #include "engine/formats/gguf_split.h"
 #include "engine/formats/model_file.h"
@@ -16,6 +17,7 @@ namespace deepwell {
 namespace {
 
 struct OpenPart {
+  std::string path;
   MappedFile file;
   GgufPart content;
 };
@@ -23,10 +25,10 @@ struct OpenPart {
 Result<OpenPart> open_part(const std::string& path) {
   DW_TRY(MappedFile file, MappedFile::open(path));
   DW_TRY(GgufPart content, parse_gguf_part(file.bytes(), path));
-  return OpenPart{std::move(file), std::move(content)};
+  return OpenPart{path, std::move(file), std::move(content)};
 }
 
-class GgufFile final : public ModelFile {
+class GgufFile final : public ModelFile, public PlacedFile {
  public:
   static Result<std::unique_ptr<ModelFile>> join(std::string path, std::vector<OpenPart> parts);
 
@@ -39,7 +41,16 @@ class GgufFile final : public ModelFile {
   }
   std::int64_t file_bytes() const override { return file_bytes_; }
   void release(std::span<const std::byte> bytes) const override {
-    if (bytes.empty()) return;
+    if (!bytes.empty()) files_[owner(bytes)].release(bytes);
+  }
+  FilePlace place(std::span<const std::byte> bytes) const override {
+    const std::size_t file = owner(bytes);
+    return {paths_[file], bytes.data() - files_[file].bytes().data()};
+  }
+
+ private:
+  /// The index of the file that holds them.
+  std::size_t owner(std::span<const std::byte> bytes) const {
     const auto holds = [&](const MappedFile& file) {
       const auto all = file.bytes();
       // std::less: pointers into different mappings have no built-in order.
@@ -48,13 +59,13 @@ class GgufFile final : public ModelFile {
     };
     const auto owner = std::find_if(files_.begin(), files_.end(), holds);
     DW_CHECK(owner != files_.end());
-    owner->release(bytes);
+    return static_cast<std::size_t>(owner - files_.begin());
   }
 
- private:
   std::string path_;
   Metadata metadata_;
   std::vector<MappedFile> files_;
+  std::vector<std::string> paths_;  // of files_
   std::vector<FileTensor> tensors_;
   std::unordered_map<std::string_view, std::size_t> index_;  // views of names in tensors_
   std::int64_t file_bytes_ = 0;
@@ -79,6 +90,7 @@ Result<std::unique_ptr<ModelFile>> GgufFile::join(std::string path, std::vector<
                                  printable(model->path_), printable(name))};
     }
     model->files_.push_back(std::move(part.file));
+    model->paths_.push_back(std::move(part.path));
   }
   return std::unique_ptr<ModelFile>(std::move(model));
 }

@@ -31,11 +31,13 @@ bool has_drafting_layer(const ModelFile& file) {
          file.find(fmt::format("blk.{}.nextn.eh_proj.weight", all - drafting)) != nullptr;
 }
 
-Loader::Loader(const ModelFile& file, ThreadPool& pool, Progress progress, bool drafting)
+Loader::Loader(const ModelFile& file, ThreadPool& pool, Progress progress, LoadOptions options)
     : file_(file),
       pool_(pool),
       progress_(std::move(progress)),
-      drafting_(drafting && has_drafting_layer(file)) {
+      drafting_(options.drafting && has_drafting_layer(file)),
+      late_(options.late),
+      store_(std::move(options.store)) {
   for (const FileTensor& tensor : file.tensors()) bytes_total_ += static_cast<double>(tensor.data_bytes());
 }
 
@@ -112,28 +114,47 @@ Result<const WeightFormat*> Loader::format_of(const FileTensor& tensor) const {
   return format;
 }
 
+Result<PackedProduct> Loader::product(const FileTensor& tensor, const WeightFormat& format,
+                                      std::int64_t slabs, bool read_again) {
+  const std::int64_t rows = tensor.rows() / slabs, k = tensor.row_length();
+  DW_TRY(std::vector<float> beside, factors(tensor.name, slabs));
+  count_progress(tensor);
+  if (late_ == nullptr || tensor.made != nullptr) {  // rows that are made take their time: once is enough
+    PackedMatrix packed(format, rows, k, tensor.data(), pool_, slabs);
+    packed.set_factors(std::move(beside));
+    if (!read_again) release(tensor);
+    return PackedProduct(std::move(packed));
+  }
+  PackedMatrix unpacked = PackedMatrix::unpacked(format, rows, k, tensor.bytes, slabs);
+  unpacked.set_factors(std::move(beside));
+  PackedProduct later(std::move(unpacked));
+  late_->add(later.shared_weights(), [file = &file_, read_again](std::span<const std::byte> bytes) {
+    if (!read_again) file->release(bytes);
+  });
+  return later;
+}
+
 Result<Linear> Loader::linear(const std::string& tensor, std::int64_t rows, std::int64_t k) {
-  DW_TRY(Linear loaded, tied(tensor, rows, k));
-  release(*file_.find(tensor + ".weight"));
-  return loaded;
+  return linear(tensor, rows, k, /*read_again=*/false);
 }
 
 Result<Linear> Loader::tied(const std::string& tensor, std::int64_t rows, std::int64_t k) {
+  return linear(tensor, rows, k, /*read_again=*/true);
+}
+
+Result<Linear> Loader::linear(const std::string& tensor, std::int64_t rows, std::int64_t k, bool read_again) {
   DW_TRY(const FileTensor* const weight, find(tensor + ".weight", rows, k));
   DW_TRY(const WeightFormat* const format, format_of(*weight));
   std::vector<float> bias;
   if (has(tensor + ".bias")) {
     DW_TRY(bias, vector(tensor + ".bias", rows));
   }
-  PackedMatrix packed(*format, rows, k, weight->data(), pool_);
-  DW_TRY(std::vector<float> beside, factors(tensor + ".weight", 1));
-  packed.set_factors(std::move(beside));
-  count_progress(*weight);
+  DW_TRY(PackedProduct packed, product(*weight, *format, 1, read_again));
   return Linear(std::move(packed), std::move(bias));
 }
 
-Result<PackedMatrix> Loader::stack(const std::string& tensor, std::int64_t slabs, std::int64_t rows,
-                                   std::int64_t k) {
+Result<const FileTensor*> Loader::find_stack(const std::string& tensor, std::int64_t slabs, std::int64_t rows,
+                                             std::int64_t k) const {
   DW_TRY(const FileTensor* const found, find(tensor, slabs * rows, k));
   const bool in_one = found->shape[1] == slabs * rows;
   if (!in_one && (found->shape[1] != rows || found->shape[2] != slabs))
@@ -142,6 +163,12 @@ Result<PackedMatrix> Loader::stack(const std::string& tensor, std::int64_t slabs
         fmt::format("{}: tensor '{}' is {} x {} x {}, but the metadata asks for {} x {} x {}; the file was "
                     "made wrongly",
                     file_.path(), tensor, found->shape[2], found->shape[1], found->shape[0], slabs, rows, k)};
+  return found;
+}
+
+Result<PackedMatrix> Loader::stack(const std::string& tensor, std::int64_t slabs, std::int64_t rows,
+                                   std::int64_t k) {
+  DW_TRY(const FileTensor* const found, find_stack(tensor, slabs, rows, k));
   DW_TRY(const WeightFormat* const format, format_of(*found));
   PackedMatrix packed(*format, rows, k, found->data(), pool_, slabs);
   DW_TRY(std::vector<float> beside, factors(tensor, slabs));
@@ -149,6 +176,25 @@ Result<PackedMatrix> Loader::stack(const std::string& tensor, std::int64_t slabs
   count_progress(*found);
   release(*found);
   return packed;
+}
+
+Result<PackedProduct> Loader::experts(const std::string& tensor, std::int64_t slabs, std::int64_t rows,
+                                      std::int64_t k) {
+  DW_TRY(const FileTensor* const found, find_stack(tensor, slabs, rows, k));
+  DW_TRY(const WeightFormat* const format, format_of(*found));
+  if (store_ != nullptr) {
+    if (found->made != nullptr)
+      return Error{ErrorCode::kUnsupported,
+                   fmt::format("{}: tensor '{}' does not lie in the file as it is used, so it cannot be read "
+                               "piece by piece; make a GGUF with deepwell convert",
+                               file_.path(), tensor)};
+    PackedMatrix unpacked = PackedMatrix::unpacked(*format, rows, k, found->bytes, slabs);
+    DW_TRY(std::vector<float> beside, factors(tensor, slabs));
+    unpacked.set_factors(std::move(beside));
+    count_progress(*found);
+    return PackedProduct(std::move(unpacked));
+  }
+  return product(*found, *format, slabs, /*read_again=*/false);
 }
 
 Result<std::vector<float>> Loader::floats(const std::string& tensor, std::int64_t rows, std::int64_t k) {

@@ -6,6 +6,8 @@
 
 #include "base/thread_pool.h"
 #include "engine/formats/model_file.h"
+#include "engine/nn/expert_store.h"
+#include "engine/nn/late_packing.h"
 #include "engine/nn/layers.h"
 
 namespace deepwell {
@@ -16,6 +18,14 @@ std::int64_t drafting_layers(const ModelFile& file);
 /// Whether the first of them is there, in a file of an architecture that knows it.
 bool has_drafting_layer(const ModelFile& file);
 
+/// What a model is loaded with. `late` takes what may be packed after loading; nullptr: all is packed at
+/// once. `store`: what experts may come from instead; then `late` does not take them.
+struct LoadOptions {
+  bool drafting = false;  ///< the layer that drafts is wanted, too
+  LatePacking* late = nullptr;
+  std::shared_ptr<ExpertStore> store{};
+};
+
 /// Takes a model's parts out of a file, checking each shape, and counts progress.
 ///
 /// Tensors are asked for as (rows, k), the mathematical shape of the matrix; errors name the tensor, the
@@ -23,11 +33,11 @@ bool has_drafting_layer(const ModelFile& file);
 class Loader {
  public:
   using Progress = std::function<void(double fraction)>;
-  /// `drafting`: the layer that drafts is wanted, too.
-  Loader(const ModelFile& file, ThreadPool& pool, Progress progress, bool drafting = false);
+  Loader(const ModelFile& file, ThreadPool& pool, Progress progress, LoadOptions options = {});
 
   const ModelFile& file() const { return file_; }
   bool drafting() const { return drafting_; }  ///< it is wanted, and there
+  const std::shared_ptr<ExpertStore>& store() const { return store_; }
   /// "general.architecture" + "." + key.
   std::string key(std::string_view name) const;
   /// A required positive integer of at most `highest`.
@@ -51,10 +61,13 @@ class Loader {
   PackedMatrix pack_floats(const std::vector<float>& values, std::int64_t slabs, std::int64_t rows,
                            std::int64_t k);
   Result<Embedding> embedding(const std::string& tensor, std::int64_t rows, std::int64_t width);
-  /// A stack of `slabs` matrices (rows, k): experts, heads, in three dimensions or one below the other in
-  /// two. tensor is the full name.
+  /// A stack of `slabs` matrices (rows, k): heads, in three dimensions or one below the other in two. tensor
+  /// is the full name.
   Result<PackedMatrix> stack(const std::string& tensor, std::int64_t slabs, std::int64_t rows,
                              std::int64_t k);
+  /// The same of experts: they may be packed later.
+  Result<PackedProduct> experts(const std::string& tensor, std::int64_t slabs, std::int64_t rows,
+                                std::int64_t k);
   /// Like linear, of a tensor that stays in use as an embedding.
   Result<Linear> tied(const std::string& tensor, std::int64_t rows, std::int64_t k);
 
@@ -65,11 +78,19 @@ class Loader {
   Result<std::vector<float>> factors(const std::string& tensor, std::int64_t slabs);
   void count_progress(const FileTensor& tensor);
   void release(const FileTensor& tensor) const;
+  Result<const FileTensor*> find_stack(const std::string& tensor, std::int64_t slabs, std::int64_t rows,
+                                       std::int64_t k) const;
+  /// Now or later; `read_again`: by others, so the file's bytes stay in memory.
+  Result<PackedProduct> product(const FileTensor& tensor, const WeightFormat& format, std::int64_t slabs,
+                                bool read_again);
   Result<const WeightFormat*> format_of(const FileTensor& tensor) const;
+  Result<Linear> linear(const std::string& tensor, std::int64_t rows, std::int64_t k, bool read_again);
   const ModelFile& file_;
   ThreadPool& pool_;
   Progress progress_;
   const bool drafting_;
+  LatePacking* late_;
+  std::shared_ptr<ExpertStore> store_;
   double bytes_done_ = 0, bytes_total_ = 1;
 };
 

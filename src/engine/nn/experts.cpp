@@ -7,10 +7,9 @@
 #include "engine/nn/layers.h"
 
 namespace deepwell {
-namespace {
 
 /// Assignments (token, choice) sorted by expert, and each expert's tiles.
-struct Sorted {
+struct SortedTokens {
   struct Expert {
     std::int64_t id, first, count;  // assignments
     std::int64_t first_tile;
@@ -21,6 +20,10 @@ struct Sorted {
   std::int64_t* place;  // of (token, choice): its assignment
   std::int64_t assignments, tiles;
 };
+
+namespace {
+
+using Sorted = SortedTokens;
 
 Sorted sort_by_expert(const Routing& routing, std::int64_t tokens, std::int64_t experts, Scratch& scratch) {
   Sorted sorted{};
@@ -33,8 +36,7 @@ Sorted sort_by_expert(const Routing& routing, std::int64_t tokens, std::int64_t 
   for (std::int64_t e = 0; e < experts; ++e) {
     const std::int64_t count = first[e + 1] - first[e];
     if (count == 0) continue;
-    sorted.experts[sorted.expert_count++] = {e, first[e], count, sorted.tiles};
-    sorted.tiles += (count + kMaxTileWidth - 1) / kMaxTileWidth;
+    sorted.experts[sorted.expert_count++] = {e, first[e], count, 0};
   }
   sorted.token = scratch.take<std::int32_t>(sorted.assignments);
   sorted.place = scratch.take<std::int64_t>(sorted.assignments);
@@ -44,6 +46,24 @@ Sorted sort_by_expert(const Routing& routing, std::int64_t tokens, std::int64_t 
     sorted.place[i] = at;
   }
   return sorted;
+}
+
+/// Numbers the experts' tiles in their order.
+void place_tiles(Sorted& sorted) {
+  sorted.tiles = 0;
+  for (std::int64_t e = 0; e < sorted.expert_count; ++e) {
+    sorted.experts[e].first_tile = sorted.tiles;
+    sorted.tiles += (sorted.experts[e].count + kMaxTileWidth - 1) / kMaxTileWidth;
+  }
+}
+
+/// Some of the experts, with tiles of their own.
+Sorted part_of(const Sorted& sorted, std::int64_t first, std::int64_t count) {
+  Sorted part = sorted;
+  part.experts += first;
+  part.expert_count = count;
+  place_tiles(part);
+  return part;
 }
 
 /// The tiles of all experts; row(assignment) is where its activations are.
@@ -77,16 +97,63 @@ ActivationTile* make_tiles(const Sorted& sorted, Activation kind, std::int64_t k
 
 }  // namespace
 
-Experts::Experts(PackedMatrix gate, PackedMatrix up, PackedMatrix down, float limit)
+Experts::Experts(PackedProduct gate, PackedProduct up, PackedProduct down, float limit)
     : gate_(std::move(gate)), up_(std::move(up)), down_(std::move(down)), limit_(limit) {}
+
+void Experts::come_from(std::shared_ptr<ExpertStore> store) {
+  layer_ = store->add({gate_.shared_weights(), up_.shared_weights(), down_.shared_weights()});
+  store_ = std::move(store);
+}
 
 void Experts::add_to(const float* x, std::int64_t tokens, const Routing& routing, float* y,
                      Context& context) const {
+  const ScratchScope scope(context.scratch);
+  const std::int64_t width = gate_.weights().k();
+  const Sorted sorted = sort_by_expert(routing, tokens, count(), context.scratch);
+  float* out = context.scratch.take<float>(sorted.assignments * width);  // (assignments, width)
+  if (store_ == nullptr || !store_->is_open())
+    compute(part_of(sorted, 0, sorted.expert_count), x, out, context);
+  else
+    compute_from_store(sorted, x, out, context);
+  // Each token adds its experts in its own order: the sum does not depend on who else is in the batch.
+  context.pool.run(tokens, [&](std::int64_t t, int) {
+    for (std::int64_t n = 0; n < routing.used; ++n) {
+      const float weight = routing.weights[t * routing.used + n];
+      const float* from = out + sorted.place[t * routing.used + n] * width;
+      for (std::int64_t i = 0; i < width; ++i) y[t * width + i] += weight * from[i];
+    }
+  });
+}
+
+/// Those that are here together, while the others are read; then each as it comes.
+void Experts::compute_from_store(const SortedTokens& sorted, const float* x, float* out,
+                                 Context& context) const {
+  const auto id = [](const Sorted::Expert& expert) { return static_cast<std::int32_t>(expert.id); };
+  Sorted::Expert* const end = sorted.experts + sorted.expert_count;
+  Sorted::Expert* const missing = std::stable_partition(
+      sorted.experts, end, [&](const Sorted::Expert& expert) { return store_->has(layer_, id(expert)); });
+  auto* ids = context.scratch.take<std::int32_t>(sorted.expert_count);
+  std::transform(sorted.experts, end, ids, id);
+  store_->begin(layer_, {ids, static_cast<std::size_t>(sorted.expert_count)});
+  const std::int64_t here = missing - sorted.experts;
+  if (here > 0) compute(part_of(sorted, 0, here), x, out, context);
+  for (std::int64_t e = 0; e < here; ++e) store_->done(layer_, ids[e]);
+  for (std::int64_t e = here; e < sorted.expert_count; ++e) {
+    const Sorted::Expert& expert = sorted.experts[e];
+    if (store_->wait(layer_, ids[e]))
+      compute(part_of(sorted, e, 1), x, out, context);
+    else  // the step fails; until then nothing may be read that was not written
+      std::fill_n(out + expert.first * gate_.weights().k(), expert.count * gate_.weights().k(), 0.0F);
+    store_->done(layer_, ids[e]);
+  }
+}
+
+/// out (assignments, width): what the experts of `sorted` make of their tokens.
+void Experts::compute(const SortedTokens& sorted, const float* x, float* out, Context& context) const {
   static SwiGlu::Fn* const swiglu = best_kernel<SwiGlu>();
   const ScratchScope scope(context.scratch);
   const std::int64_t width = gate_.weights().k(), ffn = gate_.weights().rows();
   const bool exact = context.exact;
-  const Sorted sorted = sort_by_expert(routing, tokens, count(), context.scratch);
   const auto tiles_of = [&](const ActivationTile* tiles, const Sorted::Expert& expert) {
     return std::span(tiles + expert.first_tile,
                      static_cast<std::size_t>((expert.count + kMaxTileWidth - 1) / kMaxTileWidth));
@@ -122,7 +189,6 @@ void Experts::add_to(const float* x, std::int64_t tokens, const Routing& routing
   }
   const ActivationTile* hidden =
       make_tiles(sorted, down_.activation(exact), ffn, context, [&](std::int64_t a) { return h + a * ffn; });
-  float* out = context.scratch.take<float>(sorted.assignments * width);  // (assignments, width)
   {
     const std::int64_t chunk = down_.chunk_groups(1), groups = down_.weights().groups();
     const std::int64_t chunks = (groups + chunk - 1) / chunk;
@@ -133,14 +199,6 @@ void Experts::add_to(const float* x, std::int64_t tokens, const Routing& routing
                      out + expert.first * width, width, false, exact);
     });
   }
-  // Each token adds its experts in its own order: the sum does not depend on who else is in the batch.
-  context.pool.run(tokens, [&](std::int64_t t, int) {
-    for (std::int64_t n = 0; n < routing.used; ++n) {
-      const float weight = routing.weights[t * routing.used + n];
-      const float* from = out + sorted.place[t * routing.used + n] * width;
-      for (std::int64_t i = 0; i < width; ++i) y[t * width + i] += weight * from[i];
-    }
-  });
 }
 
 }  // namespace deepwell

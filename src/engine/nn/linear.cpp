@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/nn/linear.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <new>
 
 namespace deepwell {
 namespace {
@@ -42,51 +39,18 @@ PrepareTile::Fn* prepare_kernel(Activation kind) {
   }
 }
 
-void PackedMatrix::Unmap::operator()(std::byte* memory) const { ::munmap(memory, bytes); }
-
-PackedMatrix::PackedMatrix(const WeightFormat& format, std::int64_t rows, std::int64_t k,
-                           const TensorRows& file_rows, ThreadPool& pool, std::int64_t slabs)
-    : format_(&format), rows_(rows), k_(k), slabs_(slabs), group_bytes_(format.group_bytes(k)) {
-  const TypeInfo& info = type_info(format.type);
-  const std::int64_t row_bytes = k / info.block_elements * info.block_bytes;
-  DW_CHECK(k % info.block_elements == 0);
-  DW_CHECK(file_rows.holds(slabs * rows, row_bytes));
-  const auto size = static_cast<std::size_t>(bytes());
-  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) throw std::bad_alloc();  // loading a model ends with an error
-  if (size >= (std::size_t{2} << 20)) ::madvise(memory, size, MADV_HUGEPAGE);
-  memory_ = std::unique_ptr<std::byte, Unmap>(static_cast<std::byte*>(memory), Unmap{size});
-  pool.run(slabs * groups(), [&](std::int64_t index, int) {
-    const std::int64_t slab = index / groups(), g = index % groups();
-    thread_local std::vector<std::byte> made;  // rows that do not lie in the file
-    made.resize(static_cast<std::size_t>(kGroupRows * row_bytes));
-    const std::byte* pointers[kGroupRows];
-    for (std::int64_t r = 0; r < kGroupRows; ++r) {
-      const std::int64_t row = g * kGroupRows + r;
-      pointers[r] =
-          row < rows_ ? file_rows.at(slab * rows_ + row, row_bytes, made.data() + r * row_bytes) : nullptr;
-    }
-    format_->pack(pointers, k_, memory_.get() + index * group_bytes_);
-  });
-}
-
-void PackedMatrix::set_factors(std::vector<float> factors) {
-  DW_CHECK(factors.empty() || static_cast<std::int64_t>(factors.size()) == slabs_);
-  factors_ = std::move(factors);
-}
-
 PackedProduct::PackedProduct(PackedMatrix weights)
-    : weights_(std::move(weights)),
-      fast_(weights_.factors().empty() ? find_gemm(weights_.format().type) : nullptr) {}
+    : weights_(std::make_shared<PackedMatrix>(std::move(weights))),
+      fast_(weights_->factors().empty() ? find_gemm(weights_->format().type) : nullptr) {}
 
 Activation PackedProduct::activation(bool exact) const {
-  return fast_ == nullptr || exact ? Activation::kF32 : weights_.format().activation;
+  return fast_ == nullptr || exact ? Activation::kF32 : weights_->format().activation;
 }
 
 std::int64_t PackedProduct::chunk_groups(int threads) const {
   constexpr std::int64_t kTogether = 4;  // groups that the kernels of one column take at once
-  const std::int64_t even = (weights_.groups() + threads * 4 - 1) / (threads * 4);
-  const std::int64_t chunk = std::min(kChunkBytes / weights_.group_bytes(), even);
+  const std::int64_t even = (weights_->groups() + threads * 4 - 1) / (threads * 4);
+  const std::int64_t chunk = std::min(kChunkBytes / weights_->group_bytes(), even);
   return std::max<std::int64_t>(chunk / kTogether, 1) * kTogether;
 }
 
@@ -96,24 +60,25 @@ void PackedProduct::multiply(std::int64_t slab, std::int64_t first, std::int64_t
   // Exact activations, and types without a kernel here, go through floats: a group is unpacked at a time.
   static Gemm::Fn* const float_gemm = find_gemm(TypeId::kF32);
   static const WeightFormat* const f32 = find_weight_format(TypeId::kF32);
-  const WeightFormat& format = weights_.format();
+  const WeightFormat& format = weights_->format();
   const bool unpack = fast_ == nullptr || (exact && format.activation != Activation::kF32);
   Gemm::Fn* const gemm = unpack ? float_gemm : fast_;
   thread_local std::vector<float> memory;
   float* floats = nullptr;
   if (unpack) {
-    memory.resize(static_cast<std::size_t>(weights_.k() * kGroupRows + 16));
+    memory.resize(static_cast<std::size_t>(weights_->k() * kGroupRows + 16));
     floats = memory.data();
     while (reinterpret_cast<std::uintptr_t>(floats) % 64 != 0) ++floats;
   }
+  const std::byte* const packed = weights_->groups(slab, first, count);
   const std::int64_t step = unpack ? 1 : count;
   for (std::int64_t g = first; g < first + count; g += step) {
-    const std::byte* groups = weights_.group(g, slab);
+    const std::byte* groups = packed + (g - first) * weights_->group_bytes();
     if (unpack) {
-      format.unpack(groups, weights_.k(), floats);
-      if (!weights_.factors().empty()) {
-        const float factor = weights_.factors()[static_cast<std::size_t>(slab)];
-        for (std::int64_t i = 0; i < weights_.k() * kGroupRows; ++i) floats[i] *= factor;
+      format.unpack(groups, weights_->k(), floats);
+      if (!weights_->factors().empty()) {
+        const float factor = weights_->factors()[static_cast<std::size_t>(slab)];
+        for (std::int64_t i = 0; i < weights_->k() * kGroupRows; ++i) floats[i] *= factor;
       }
       groups = reinterpret_cast<const std::byte*>(floats);
     }
@@ -123,7 +88,7 @@ void PackedProduct::multiply(std::int64_t slab, std::int64_t first, std::int64_t
       const GemmArgs args{unpack ? f32 : &format,
                           groups,
                           step,
-                          weights_.rows() - g * kGroupRows,
+                          weights_->rows() - g * kGroupRows,
                           &tile,
                           columns,
                           y + token * y_stride + g * kGroupRows,
@@ -162,7 +127,7 @@ std::span<const ActivationTile> Input::tiles(Activation kind) {
   return made;
 }
 
-Linear::Linear(PackedMatrix weights, std::vector<float> bias)
+Linear::Linear(PackedProduct weights, std::vector<float> bias)
     : product_(std::move(weights)), bias_(std::move(bias)) {
   DW_CHECK(bias_.empty() || static_cast<std::int64_t>(bias_.size()) == rows());
 }

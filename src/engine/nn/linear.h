@@ -4,57 +4,23 @@
 #include <initializer_list>
 #include <memory>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "engine/kernels/gemm.h"
 #include "engine/nn/context.h"
-#include "engine/tensor/row_source.h"
+#include "engine/nn/packed_matrix.h"
 
 namespace deepwell {
-
-/// Packed weights of a matrix (rows, k), or of a stack of equal matrices ("slabs": experts, heads), in memory
-/// of their own.
-class PackedMatrix {
- public:
-  PackedMatrix() = default;
-  /// `file_rows`: slabs * rows rows of whole blocks, k weights each. Packs with all threads.
-  PackedMatrix(const WeightFormat& format, std::int64_t rows, std::int64_t k, const TensorRows& file_rows,
-               ThreadPool& pool, std::int64_t slabs = 1);
-
-  const WeightFormat& format() const { return *format_; }
-  std::int64_t rows() const { return rows_; }
-  std::int64_t k() const { return k_; }
-  std::int64_t slabs() const { return slabs_; }
-  std::int64_t groups() const { return (rows_ + kGroupRows - 1) / kGroupRows; }  ///< of one slab
-  std::int64_t group_bytes() const { return group_bytes_; }
-  const std::byte* group(std::int64_t g, std::int64_t slab = 0) const {
-    return memory_.get() + (slab * groups() + g) * group_bytes_;
-  }
-  std::int64_t bytes() const { return slabs_ * groups() * group_bytes_; }
-  bool empty() const { return format_ == nullptr; }
-  /// A factor of each slab's weights that is not in them: as many as slabs, or none.
-  const std::vector<float>& factors() const { return factors_; }
-  void set_factors(std::vector<float> factors);
-
- private:
-  struct Unmap {
-    std::size_t bytes;
-    void operator()(std::byte* memory) const;
-  };
-  const WeightFormat* format_ = nullptr;
-  std::int64_t rows_ = 0, k_ = 0, slabs_ = 1, group_bytes_ = 0;
-  std::unique_ptr<std::byte, Unmap> memory_{nullptr, Unmap{0}};
-  std::vector<float> factors_;
-};
 
 /// A packed matrix with the kernel that multiplies it fastest here.
 class PackedProduct {
  public:
   PackedProduct() = default;
-  explicit PackedProduct(PackedMatrix weights);
+  PackedProduct(PackedMatrix weights);  // NOLINT: converts
 
-  const PackedMatrix& weights() const { return weights_; }
+  const PackedMatrix& weights() const { return *weights_; }
+  /// Shared with who packs it later.
+  const std::shared_ptr<PackedMatrix>& shared_weights() const { return weights_; }
   /// The form its activations must have.
   Activation activation(bool exact) const;
   /// y[t * y_stride + row] for rows of groups [first, first + count) of a slab and all tokens of the tiles;
@@ -66,7 +32,7 @@ class PackedProduct {
   std::int64_t chunk_groups(int threads) const;
 
  private:
-  PackedMatrix weights_;
+  std::shared_ptr<PackedMatrix> weights_ = std::make_shared<PackedMatrix>();
   Gemm::Fn* fast_ = nullptr;  // null: no kernel for this type, or factors: go through floats
 };
 
@@ -97,7 +63,7 @@ class Input {
 class Linear {
  public:
   Linear() = default;
-  Linear(PackedMatrix weights, std::vector<float> bias);  ///< bias (rows), or empty
+  Linear(PackedProduct weights, std::vector<float> bias);  ///< bias (rows), or empty
 
   std::int64_t rows() const { return weights().rows(); }
   std::int64_t k() const { return weights().k(); }

@@ -43,7 +43,23 @@ Result<std::int64_t> trained_context(const ModelFile& file) {
 Result<CacheLayout> cache_layout_of(const ModelFile& file, CacheType type, bool drafting) {
   DW_TRY(const Architecture architecture, find_architecture(file.architecture()));
   ThreadPool none(1);
-  return architecture.layout(Loader(file, none, {}, drafting), type);
+  return architecture.layout(Loader(file, none, {}, {.drafting = drafting}), type);
+}
+
+WeightSizes weight_sizes_of(const ModelFile& file) {
+  WeightSizes sizes;
+  for (const FileTensor& tensor : file.tensors())
+    (tensor.made == nullptr && tensor.name.find("_exps.") != std::string::npos ? sizes.experts
+                                                                               : sizes.others) +=
+        tensor.data_bytes();
+  return sizes;
+}
+
+std::int64_t expert_cache_for(const WeightSizes& weights, std::int64_t cache_bytes, std::int64_t memory) {
+  constexpr std::int64_t kWork = std::int64_t{512} << 20;  // activations, program, what the system wants
+  const std::int64_t left = memory - weights.others - cache_bytes - kWork;
+  if (memory <= 0 || weights.experts == 0 || left >= weights.experts) return 0;
+  return std::max<std::int64_t>(1, left);  // where that is too little, opening the store says so
 }
 
 }  // namespace deepwell

@@ -97,6 +97,8 @@ void count_weights(const ModelFile& file, FitNeeds& needs) {
       add_to(needs.head, tensor);
     } else if (is_routed(tensor)) {
       add_to(needs.routed, tensor);
+      if (tensor.made == nullptr)
+        needs.experts_on_disk_bytes = plus(needs.experts_on_disk_bytes, tensor.data_bytes());
       needs.experts = std::max(needs.experts, slabs_of(tensor));
     } else {
       add_to(needs.always, tensor);
@@ -222,6 +224,10 @@ FitVerdict judge(const FitNeeds& needs, std::int64_t memory_bytes) {
                      ? FitVerdict::Kind::kSmallerContext
                      : FitVerdict::Kind::kTooLarge;
   verdict.smaller = smaller_type(needs, memory_bytes);
+  // As loading decides. A cache of less than a few experts of each layer is not worth naming.
+  const WeightSizes weights{needs.experts_on_disk_bytes, needs.weight_bytes() - needs.experts_on_disk_bytes};
+  const std::int64_t cache = expert_cache_for(weights, needs.cache_bytes, memory_bytes);
+  if (cache >= weights.experts / 16) verdict.expert_cache_bytes = cache;
   return verdict;
 }
 

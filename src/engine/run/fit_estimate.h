@@ -40,9 +40,10 @@ struct FitNeeds {
   std::int64_t cache_bytes_rolling = 0;  ///< of each sequence, beside its pages, whatever its length
   std::int64_t work_bytes = 0;  ///< activations of one step, tokenizer, program: about, rather too much
 
-  WeightsRead always, head, routed;  ///< routed: all experts of a mixture
-  double matrix_weights = 0;         ///< of all matrices and the token table, but for those expanded
-  std::int64_t expanded_bytes = 0;   ///< packed, but as floats whatever the file has
+  WeightsRead always, head, routed;        ///< routed: all experts of a mixture
+  std::int64_t experts_on_disk_bytes = 0;  ///< of routed experts, those that can be read one by one
+  double matrix_weights = 0;               ///< of all matrices and the token table, but for those expanded
+  std::int64_t expanded_bytes = 0;         ///< packed, but as floats whatever the file has
   std::int64_t experts = 1, experts_used = 1;
 
   std::int64_t weight_bytes() const { return packed_bytes + table_bytes + vector_bytes; }
@@ -58,6 +59,7 @@ struct FitVerdict {
   std::int64_t context_most = 0;   ///< tokens a sequence that fit, at most those trained or asked for
   std::int64_t parallel_most = 0;  ///< sequences of the context asked for that fit, at most those asked for
   std::int64_t missing_bytes = 0;  ///< for what was asked
+  std::int64_t expert_cache_bytes = 0;  ///< it runs with so much of its experts in memory, the rest on disk
   struct Smaller {
     std::string type;  ///< "Q4_K"
     std::int64_t total_bytes;

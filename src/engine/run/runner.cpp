@@ -3,13 +3,34 @@
 
 #include <fmt/format.h>
 
+#include <limits>
 #include <new>
 
 #include "base/cpu.h"
 #include "base/human.h"
+#include "base/memory.h"
+#include "engine/formats/file_place.h"
 #include "engine/models/loader.h"
+#include "engine/run/describe.h"
 
 namespace deepwell {
+namespace {
+
+// Packed before a step: about as much time as the step itself takes, where it generates.
+constexpr std::int64_t kBytesAStep = std::int64_t{128} << 20;
+constexpr std::int64_t kRowsAStep = 64;  // a longer prompt takes more time, and has more of it packed
+
+/// Memory for experts that are read from disk; 0: all stay in memory.
+Result<std::int64_t> expert_cache_of(const ModelFile& file, const RunnerOptions& options) {
+  const WeightSizes weights = weight_sizes_of(file);
+  if (weights.experts == 0) return 0;
+  if (options.expert_cache_bytes >= 0) return options.expert_cache_bytes;
+  DW_TRY(const CacheLayout layout, cache_layout_of(file, options.cache_type));
+  const std::int64_t pages = (options.cache_tokens + layout.page_tokens - 1) / layout.page_tokens;
+  return expert_cache_for(weights, pages * layout.bytes_per_page(), available_memory_bytes());
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Runner>> Runner::load(std::shared_ptr<const ModelFile> file,
                                              const RunnerOptions& options, const Progress& progress) {
@@ -18,9 +39,17 @@ Result<std::unique_ptr<Runner>> Runner::load(std::shared_ptr<const ModelFile> fi
   runner->file_ = std::move(file);
   runner->exact_ = options.exact;
   runner->threads_ = std::make_unique<ThreadPool>(options.threads > 0 ? options.threads : physical_cores());
-  Loader loader(*runner->file_, *runner->threads_, progress, options.drafting);
+  const auto* const placed = dynamic_cast<const PlacedFile*>(runner->file_.get());
+  DW_TRY(const std::int64_t expert_cache, expert_cache_of(*runner->file_, options));
+  if (placed != nullptr && expert_cache > 0) runner->store_ = std::make_shared<ExpertStore>();
+  Loader loader(*runner->file_, *runner->threads_, progress,
+                {.drafting = options.drafting, .late = &runner->late_, .store = runner->store_});
   try {
     DW_TRY(runner->model_, architecture.load(loader));
+    runner->late_.pack(options.packed_bytes, *runner->threads_);
+    if (runner->store_ != nullptr)
+      DW_RETURN_IF_ERROR(runner->store_->open(
+          expert_cache, [&](std::span<const std::byte> bytes) { return placed->place(bytes); }));
   } catch (const std::bad_alloc&) {  // see forward()
     return Error{
         ErrorCode::kIo,
@@ -38,6 +67,9 @@ Result<std::unique_ptr<Runner>> Runner::load(std::shared_ptr<const ModelFile> fi
 template <class Compute>
 Status Runner::compute(const Batch& batch, Compute&& on) {
   const ScratchScope scope(scratch_);
+  // Nobody waits longer for the first token of all.
+  if (!first_step_) late_.pack(kBytesAStep * (1 + batch.rows() / kRowsAStep), *threads_);
+  first_step_ = false;
   try {
     Context context{*threads_, scratch_, exact_};
     on(context);
@@ -48,7 +80,7 @@ Status Runner::compute(const Batch& batch, Compute&& on) {
                     "free some, or use a smaller --context or --parallel",
                     batch.rows(), human_bytes(static_cast<std::int64_t>(scratch_.bytes())))};
   }
-  return Done{};
+  return store_ == nullptr ? Status(Done{}) : store_->take_failure();
 }
 
 Status Runner::forward(const Batch& batch, float* logits) {
@@ -58,5 +90,13 @@ Status Runner::forward(const Batch& batch, float* logits) {
 Status Runner::draft(const Batch& batch, const float* states, float* next, float* logits) {
   return compute(batch, [&](Context& context) { model_->draft(batch, states, next, logits, context); });
 }
+
+bool Runner::pack_some() {
+  if (late_.done()) return false;
+  late_.pack(kBytesAStep, *threads_);
+  return true;
+}
+
+void Runner::pack_rest() { late_.pack(std::numeric_limits<std::int64_t>::max(), *threads_); }
 
 }  // namespace deepwell

@@ -227,6 +227,12 @@ void Scheduler::run() {
 bool Scheduler::wait_for_work() {
   std::unique_lock lock(mutex_);
   idle_ = all_.empty();
+  while (all_.empty() && questions_.empty() && !stop_) {  // a good time for what loading left over
+    lock.unlock();
+    const bool more = runner_->pack_some();
+    lock.lock();
+    if (!more) break;
+  }
   wake_.wait(lock, [&] { return stop_ || !all_.empty() || !questions_.empty(); });
   beat_ = Clock::now();
   return !stop_;

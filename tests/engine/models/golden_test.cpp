@@ -70,6 +70,17 @@ class GoldenModelTest : public testing::TestWithParam<std::string> {
   std::size_t vocabulary_ = 0;
 };
 
+TEST_P(GoldenModelTest, WeightsPackedAfterTheFirstStepChangeNoBit) {
+  auto later = Runner::load(file_, {.threads = 2, .cache_tokens = 1024, .packed_bytes = 0});
+  ASSERT_TRUE(later.ok()) << later.error().message;
+  const auto whole = runner(CacheType::kF16, false);
+  ASSERT_NE(whole, nullptr);
+  EXPECT_FALSE(whole->pack_some());
+  const std::int64_t half = size() / 2;  // the first step finds nothing packed, the second everything
+  EXPECT_EQ(run_tokens(**later, tokens_, half, true), run_tokens(*whole, tokens_, half, true));
+  EXPECT_FALSE((*later)->pack_some());
+}
+
 TEST_P(GoldenModelTest, ExactLogitsAreTheReferencesInChunksOfAnySize) {
   const auto model = runner(CacheType::kF32, true);
   ASSERT_NE(model, nullptr);

@@ -76,11 +76,12 @@ Result<FeedForward> load_feed_forward(Loader& loader, const std::string& block, 
   DW_TRY(f.router, read_router(loader, block, index, defaults));
   DW_TRY(const std::int64_t ffn, loader.integer("expert_feed_forward_length", kMostWidth));
   DW_TRY(f.route, loader.linear(block + "ffn_gate_inp", f.router.experts, width));
-  DW_TRY(PackedMatrix gate, loader.stack(block + "ffn_gate_exps.weight", f.router.experts, ffn, width));
-  DW_TRY(PackedMatrix up, loader.stack(block + "ffn_up_exps.weight", f.router.experts, ffn, width));
-  DW_TRY(PackedMatrix down, loader.stack(block + "ffn_down_exps.weight", f.router.experts, width, ffn));
+  DW_TRY(PackedProduct gate, loader.experts(block + "ffn_gate_exps.weight", f.router.experts, ffn, width));
+  DW_TRY(PackedProduct up, loader.experts(block + "ffn_up_exps.weight", f.router.experts, ffn, width));
+  DW_TRY(PackedProduct down, loader.experts(block + "ffn_down_exps.weight", f.router.experts, width, ffn));
   DW_TRY(const float limit, read_limit(loader, "swiglu_clamp_exp", index, 0));
   f.experts = Experts(std::move(gate), std::move(up), std::move(down), limit);
+  if (loader.store() != nullptr) f.experts.come_from(loader.store());
   if (loader.has(block + "ffn_gate_shexp.weight")) {
     // Nonsense becomes a shape that the tensors do not have.
     const std::int64_t shared =
