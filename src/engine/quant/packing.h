@@ -41,15 +41,15 @@ inline void interleave_words(const std::byte* const* rows, std::int64_t offset, 
       Words line[4];
       for (int i = 0; i < 4; ++i)
         line[i] = rows[r + i] == nullptr ? pads : load_as<Words>(rows[r + i] + offset + 4 * w) ^ flips;
-      const Words low01 = __builtin_shuffle(line[0], line[1], Words{0, 4, 1, 5});
-      const Words high01 = __builtin_shuffle(line[0], line[1], Words{2, 6, 3, 7});
-      const Words low23 = __builtin_shuffle(line[2], line[3], Words{0, 4, 1, 5});
-      const Words high23 = __builtin_shuffle(line[2], line[3], Words{2, 6, 3, 7});
+      const Words low01 = __builtin_shufflevector(line[0], line[1], 0, 4, 1, 5);
+      const Words high01 = __builtin_shufflevector(line[0], line[1], 2, 6, 3, 7);
+      const Words low23 = __builtin_shufflevector(line[2], line[3], 0, 4, 1, 5);
+      const Words high23 = __builtin_shufflevector(line[2], line[3], 2, 6, 3, 7);
       std::byte* const to = out + 4 * (w * kGroupRows + r);
-      store_as(to, __builtin_shuffle(low01, low23, Words{0, 1, 4, 5}));
-      store_as(to + 4 * kGroupRows, __builtin_shuffle(low01, low23, Words{2, 3, 6, 7}));
-      store_as(to + 8 * kGroupRows, __builtin_shuffle(high01, high23, Words{0, 1, 4, 5}));
-      store_as(to + 12 * kGroupRows, __builtin_shuffle(high01, high23, Words{2, 3, 6, 7}));
+      store_as(to, __builtin_shufflevector(low01, low23, 0, 1, 4, 5));
+      store_as(to + 4 * kGroupRows, __builtin_shufflevector(low01, low23, 2, 3, 6, 7));
+      store_as(to + 8 * kGroupRows, __builtin_shufflevector(high01, high23, 0, 1, 4, 5));
+      store_as(to + 12 * kGroupRows, __builtin_shufflevector(high01, high23, 2, 3, 6, 7));
     }
   }
 }
