@@ -48,7 +48,6 @@ int no_password(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*unused*
 Result<Tls::Context> load(const std::string& certificate, const std::string& key) {
   DW_RETURN_IF_ERROR(readable(certificate, "certificate"));
   DW_RETURN_IF_ERROR(readable(key, "key"));
-  boost::system::error_code failed;
   auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
   SSL_CTX* const raw = context->native_handle();
   ERR_clear_error();
