@@ -156,13 +156,21 @@ def responses(client):
     check(after.output_text == first.output_text, f"after a tool's result: {after}")
     cut = client.responses.create(model="fake-model", input="Hello", max_output_tokens=2)
     check(cut.status == "incomplete" and cut.incomplete_details.reason == "max_output_tokens", f"cut: {cut}")
-    for bad in ({"tools": [{"type": "web_search"}]}, {"background": True}, {"previous_response_id": "resp_none"}):
+    for bad in ({"tools": [{"type": "web_search"}]}, {"previous_response_id": "resp_none"}):
         try:
             client.responses.create(model="fake-model", input="Hello", **bad)
         except (openai.BadRequestError, openai.NotFoundError) as error:
             check(error.body["message"], "a refusal has a message")
         else:
             check(False, f"refused: {bad}")
+    later = client.responses.create(model="fake-model", input="Hello", background=True)
+    check(later.status in ("queued", "in_progress", "completed"), f"in the background: {later}")
+    for _ in range(400):
+        if later.status == "completed":
+            break
+        time.sleep(0.05)
+        later = client.responses.retrieve(later.id)
+    check(later.output_text == first.output_text, f"answered in the background: {later}")
 
 
 

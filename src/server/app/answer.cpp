@@ -26,7 +26,7 @@ double seconds_since(Clock::time_point then) {
 class Answer final : public RunningAnswer, public std::enable_shared_from_this<Answer> {
  public:
   Answer(const Call& call, Request request, ModelUse model, std::unique_ptr<Dialect> dialect,
-         const char* stream_type)
+         std::string_view stream_type)
       : call_(call),
         busy_(call.service),
         request_(std::move(request)),
@@ -67,7 +67,7 @@ class Answer final : public RunningAnswer, public std::enable_shared_from_this<A
   const ModelUse use_;
   ServedModel& model_;
   std::unique_ptr<Dialect> dialect_;
-  const char* const stream_type_;
+  const std::string_view stream_type_;
   AnswerHead head_;
 
   struct State {
@@ -406,7 +406,7 @@ std::int64_t tokens_wanted(const Request& request, const std::vector<std::vector
 }
 
 void answer_with(const Call& call, Request request, ModelUse use, const MakeDialect& make_dialect,
-                 const char* stream_type) {
+                 std::string_view stream_type) {
   ApiResult<PreparedAnswer> prepared = prepare(request, *use);
   if (!prepared) return call.reply_error(prepared.error());
   if (call.lease) {
@@ -431,8 +431,8 @@ ApiError refusal_of(const Call& call, const ServedModel& model, const Error& err
   return refusal;
 }
 
-void answer(const Call& call, Request request, MakeDialect make_dialect, const char* stream_type) {
-  const ModelWish wish{request.model, request.stream ? stream_type : "", request.idle_seconds};
+void answer(const Call& call, Request request, MakeDialect make_dialect, std::string_view stream_type) {
+  const ModelWish wish{request.model, request.stream ? stream_type : std::string_view(), request.idle_seconds};
   with_model(call, wish,
              [call, request = std::move(request), make_dialect = std::move(make_dialect),
               stream_type](ModelUse model) mutable {

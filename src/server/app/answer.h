@@ -55,7 +55,7 @@ using MakeDialect = std::function<std::unique_ptr<Dialect>(const Request& reques
 /// Runs the request and answers the call: a model is loaded for it if need be, prompts to tokens, every
 /// choice to the engine, text back as it comes or all at the end; cancels when the client leaves.
 void answer(const Call& call, Request request, MakeDialect make_dialect,
-            const char* stream_type = kEventStream);
+            std::string_view stream_type = kEventStream);
 
 /// What the client hears when the engine did not take its request; a full queue is counted.
 ApiError refusal_of(const Call& call, const ServedModel& model, const Error& error);

@@ -29,7 +29,7 @@ void Call::reply_error(const ApiError& error) const {
   exchange->end();
 }
 
-http::Response stream_head(const char* content_type) {
+http::Response stream_head(std::string_view content_type) {
   http::Response head;
   head.content_type = content_type;
   head.headers.push_back({"Cache-Control", "no-cache"});

@@ -61,7 +61,7 @@ struct Endpoint {
 const std::vector<Endpoint>& all_endpoints();
 
 /// What a stream of that type begins with.
-http::Response stream_head(const char* content_type);
+http::Response stream_head(std::string_view content_type);
 http::Response error_response(const ApiError& error, Call::ErrorBody body = to_json);
 
 }  // namespace deepwell

@@ -37,7 +37,7 @@ void with_model(const Call& call, ModelWish wish, std::function<void(ModelUse mo
         model_error(call.service, wish.name,
                     {ErrorCode::kCancelled, "this server is shutting down; try again when it is back"}));
   }
-  const bool events = std::string_view(wish.stream_type).starts_with("text/event-stream");
+  const bool events = wish.stream_type == kEventStream;
   ModelPool::Waiter waiter;
   waiter.idle_seconds = wish.idle_seconds;
   waiter.left = [exchange = call.exchange] { return exchange->disconnected(); };
@@ -53,7 +53,7 @@ void with_model(const Call& call, ModelWish wish, std::function<void(ModelUse mo
   if (call.service.models.use(wish.name, std::move(waiter))) return;
   if (events) {
     call.exchange->begin_stream(stream_head(wish.stream_type));
-  } else if (*wish.stream_type == '\0') {
+  } else if (wish.stream_type.empty()) {
     call.exchange->hold({.content_type = "application/json"});
   }
 }

@@ -4,17 +4,18 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "server/app/endpoint.h"
 
 namespace deepwell {
 
-inline constexpr const char* kEventStream = "text/event-stream; charset=utf-8";
+inline constexpr std::string_view kEventStream = "text/event-stream; charset=utf-8";
 
 /// Which model a call wants.
 struct ModelWish {
   std::string name;              ///< "": the server's first
-  const char* stream_type = "";  ///< of the answer's stream, or "" for a JSON body
+  std::string_view stream_type{};  ///< of the answer's stream, or "" for a JSON body
   std::optional<double>
       idle_seconds{};  ///< how long the model stays afterwards; nothing: as the server has it
 };
