@@ -432,7 +432,8 @@ ApiError refusal_of(const Call& call, const ServedModel& model, const Error& err
 }
 
 void answer(const Call& call, Request request, MakeDialect make_dialect, std::string_view stream_type) {
-  const ModelWish wish{request.model, request.stream ? stream_type : std::string_view(), request.idle_seconds};
+  const ModelWish wish{request.model, request.stream ? stream_type : std::string_view(),
+                       request.idle_seconds};
   with_model(call, wish,
              [call, request = std::move(request), make_dialect = std::move(make_dialect),
               stream_type](ModelUse model) mutable {

@@ -14,7 +14,7 @@ inline constexpr std::string_view kEventStream = "text/event-stream; charset=utf
 
 /// Which model a call wants.
 struct ModelWish {
-  std::string name;              ///< "": the server's first
+  std::string name;                ///< "": the server's first
   std::string_view stream_type{};  ///< of the answer's stream, or "" for a JSON body
   std::optional<double>
       idle_seconds{};  ///< how long the model stays afterwards; nothing: as the server has it
