@@ -14,19 +14,16 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/http/error.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <optional>
 
 #include "net/http/core.h"
 #include "net/http/live_exchange.h"
+#include "net/http/request_reader.h"
 #include "net/http/transport.h"
 #include "net/http/wire.h"
 
 namespace deepwell::http {
 namespace asio = boost::asio;
-namespace beast = boost::beast;
 using boost::system::error_code;
 using Clock = std::chrono::steady_clock;
 
@@ -92,14 +89,13 @@ class Connection final : public AnswerLine, public std::enable_shared_from_this<
   void start_read();
   void set_deadline(Clock::time_point when);
   void arm_watchdog();
-  void refuse(int status, std::string message);
-  void refuse_for(error_code error);
+  void refuse(const Response& response);
+  void refuse(int status, std::string message) {
+    refuse(error_response(options(), status, std::move(message)));
+  }
   bool take_body_budget();
   void release_body_budget();
   Request take_request();
-  void feed(error_code& error);
-
-  using Parser = beast::http::request_parser<beast::http::string_body>;
 
   std::shared_ptr<Core> core_;  // first: the io_context must outlive the socket
   Transport transport_;
@@ -107,10 +103,9 @@ class Connection final : public AnswerLine, public std::enable_shared_from_this<
   std::unique_ptr<char[]> incoming_;
   std::string remote_;
   std::string input_, output_, writing_;
-  std::optional<Parser> parser_;
+  std::optional<RequestReader> reader_;
   std::shared_ptr<ExchangeState> state_;
   std::uint64_t body_budget_ = 0;
-  std::size_t header_bytes_ = 0;
   Clock::time_point deadline_ = Clock::time_point::max(), armed_ = Clock::time_point::max();
   Clock::time_point quiet_since_{};
   bool reading_ = false, end_of_input_ = false, timed_out_ = false, closed_ = false;
@@ -190,8 +185,7 @@ void Connection::arm_watchdog() {
 }
 
 bool Connection::take_body_budget() {
-  const auto length = parser_->content_length();
-  body_budget_ = length ? *length : (parser_->chunked() ? options().body_bytes_max : 0);
+  body_budget_ = reader_->body_bytes();
   if (body_budget_ == 0) return true;
   return core_->bodies_bytes.fetch_add(body_budget_) + body_budget_ <= options().bodies_bytes_max;
 }
@@ -201,85 +195,41 @@ void Connection::release_body_budget() {
   body_budget_ = 0;
 }
 
-void Connection::refuse(int status, std::string message) {
-  Response response;
-  if (options().error_page) {
-    response = options().error_page(status, std::move(message));
-  } else {
-    response.status = status;
-    response.body = message + "\n";
-  }
-  if (status == 503) response.headers.push_back({"Retry-After", "1"});
+void Connection::refuse(const Response& response) {
   output_ += head_bytes(response, Framing::kLength, false, cors_headers(options().cors_origins, ""));
   output_ += response.body;
 }
 
-void Connection::refuse_for(error_code error) {
-  using Reason = beast::http::error;
-  if (error == Reason::header_limit) {
-    refuse(431, "the request's headers exceed " + std::to_string(options().header_bytes_max) + " bytes");
-  } else if (error == Reason::body_limit) {
-    refuse(413, "the request's body exceeds " + std::to_string(options().body_bytes_max) + " bytes");
-  } else if (error == Reason::bad_version) {
-    refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
-  } else {
-    refuse(400, "this is not a valid HTTP request: " + error.message());
-  }
-}
-
-// Gives the parser what has arrived. Wanting more is no error.
-void Connection::feed(error_code& error) {
-  error = {};
-  const bool in_header = !parser_->is_header_done();
-  const std::size_t used = parser_->put(asio::buffer(input_), error);
-  input_.erase(0, used);
-  if (error == beast::http::error::need_more) error = {};
-  // Beast's own limit is for one call: headers that drip in line by line would pass it.
-  if (in_header) header_bytes_ += used;
-  const std::size_t unfinished = parser_->is_header_done() ? 0 : input_.size();
-  if (!error && header_bytes_ + unfinished > options().header_bytes_max)
-    error = beast::http::error::header_limit;
-}
-
 asio::awaitable<bool> Connection::read_request() {
-  parser_.emplace();
-  header_bytes_ = 0;
-  parser_->header_limit(options().header_bytes_max);
-  parser_->body_limit(options().body_bytes_max);
-  parser_->eager(false);
+  reader_.emplace(options());
   set_deadline(Clock::now() + options().idle_timeout);
-  bool started = false, in_body = false, continued = false;
+  bool started = false, in_body = false;
   while (true) {
-    while (!started && !input_.empty() && (input_[0] == '\r' || input_[0] == '\n')) input_.erase(0, 1);
+    if (!started) input_.erase(0, std::min(input_.find_first_not_of("\r\n"), input_.size()));
     if (!input_.empty()) {
       if (!started) set_deadline(Clock::now() + options().header_timeout);
       started = true;
-      error_code error;
-      feed(error);
+      const error_code error = reader_->feed(input_);
       if (error) {
-        refuse_for(error);
+        refuse(reader_->refusal(error));
         co_return false;
       }
-      if (parser_->is_header_done() && !in_body) {
+      if (reader_->has_headers() && !in_body) {
         in_body = true;
-        parser_->eager(true);
+        reader_->read_body();
         set_deadline(Clock::now() + options().body_timeout);
         if (!take_body_budget()) {
           refuse(503, "too many large requests are being read; try again in a moment");
           co_return false;
         }
-        if (!parser_->is_done() && !input_.empty()) continue;
-        const auto& message = parser_->get();
-        if (!parser_->is_done() && !continued &&
-            equal_ignoring_case(std::string_view(message["Expect"].data(), message["Expect"].size()),
-                                "100-continue")) {
-          continued = true;
+        if (!reader_->is_whole() && !input_.empty()) continue;
+        if (!reader_->is_whole() && reader_->waits_to_continue()) {
           output_ += "HTTP/1.1 100 Continue\r\n\r\n";
           const bool written = co_await flush();
           if (!written) co_return false;
         }
       }
-      if (parser_->is_done()) {
+      if (reader_->is_whole()) {
         set_deadline(Clock::time_point::max());
         co_return true;
       }
@@ -298,30 +248,14 @@ asio::awaitable<bool> Connection::read_request() {
 }
 
 Request Connection::take_request() {
-  auto message = parser_->release();
-  Request request;
-  request.method = std::string(message.method_string());
-  request.target = std::string(message.target());
-  std::string_view target = request.target;
-  if (const auto scheme = target.find("://"); !target.starts_with('/') && scheme != std::string_view::npos) {
-    const auto path = target.find('/', scheme + 3);  // absolute form, as sent to proxies
-    target = path == std::string_view::npos ? "/" : target.substr(path);
-  }
-  const std::size_t question = std::min(target.find('?'), target.size());
-  request.path = percent_decode(target.substr(0, question));
-  if (question < target.size()) request.query = std::string(target.substr(question + 1));
-  for (const auto& field : message) {
-    request.headers.push_back({std::string(field.name_string()), std::string(field.value())});
-  }
-  request.body = std::move(message.body());
-  request.remote = remote_;
-
+  RequestReader::Whole whole = reader_->take();
+  whole.request.remote = remote_;
   state_ = std::make_shared<ExchangeState>();
-  state_->origin = std::string(request.header("origin"));
-  state_->head_only = request.method == "HEAD";
-  state_->keep_alive = message.keep_alive();
-  state_->chunks_allowed = message.version() >= 11;
-  return request;
+  state_->origin = std::string(whole.request.header("origin"));
+  state_->head_only = whole.request.method == "HEAD";
+  state_->keep_alive = whole.keep_alive;
+  state_->chunks_allowed = whole.chunks_allowed;
+  return std::move(whole.request);
 }
 
 // Writes all of output_. False when the client takes no more.
@@ -504,11 +438,7 @@ void serve_connection(std::shared_ptr<Core> core, asio::ip::tcp::socket socket, 
 
 void refuse_connection(const std::shared_ptr<Core>& core, asio::ip::tcp::socket socket) {
   if (!core->options.tls_certificate.empty()) return;
-  Response response{.status = 503, .body = "too many connections; try again in a moment\n"};
-  if (core->options.error_page) {
-    response = core->options.error_page(503, "too many connections; try again in a moment");
-  }
-  response.headers.push_back({"Retry-After", "1"});
+  const Response response = error_response(core->options, 503, "too many connections; try again in a moment");
   const std::string bytes = head_bytes(response, Framing::kLength, false, {}) + response.body;
   error_code ignored;
   socket.non_blocking(true, ignored);
