@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Goal: who may ask for what: keys and their limits, the door of admins, foreign pages; and the audit log says
-// who did.
+// Goal: who may ask for what: keys and their limits, the door of admins, foreign pages; and the audit log
+// says who did.
 #include <filesystem>
 #include <fstream>
 
