@@ -33,6 +33,7 @@ std::string kind_name(FitVerdict::Kind kind) {
 }
 
 std::string smaller_text(const FitVerdict& verdict) {
+  if (verdict.fits_without_drafting) return "; without the layer that drafts (--draft ngram) it would fit";
   if (verdict.parallel_most > 0) return fmt::format("; --parallel {} would fit", verdict.parallel_most);
   if (!verdict.smaller) return "; get a smaller model";
   const FitVerdict::Smaller& smaller = *verdict.smaller;
@@ -54,7 +55,8 @@ std::string verdict_text(const FitNeeds& needs, const FitVerdict& verdict) {
           "fits with a smaller context: --context {}{}; for {} tokens {} is missing{}", verdict.context_most,
           verdict.parallel_most > 0 ? fmt::format(" or --parallel {}", verdict.parallel_most) : "",
           grouped(needs.context), human_bytes(verdict.missing_bytes),
-          verdict.smaller && verdict.smaller->fits
+          verdict.fits_without_drafting ? "; --draft ngram, without the layer that drafts, would fit as asked"
+          : verdict.smaller && verdict.smaller->fits
               ? fmt::format("; a {} file of the model would fit as asked", verdict.smaller->type)
               : "");
     case FitVerdict::Kind::kTooLarge:
@@ -107,6 +109,11 @@ std::string fit_as_table(const FitNeeds& needs, const FitMachine& machine) {
                        ? fmt::format("; the model was trained for {} only", grouped(needs.context_trained))
                        : ""));
   line("work memory", human_bytes(needs.work_bytes));
+  if (needs.drafting_bytes > 0)
+    line("drafting",
+         fmt::format("{} of the above is for the layer that drafts (MTP); --draft ngram leaves it "
+                     "out, here and in run and serve",
+                     human_bytes(needs.drafting_bytes)));
   line("total", fmt::format("{} of {} available", human_bytes(needs.total_bytes()),
                             human_bytes(machine.memory_bytes)));
   line("machine", fmt::format("reads {:.1f} GB/s, {} int8 GOPS{}{}", machine.read_gb_per_second,
@@ -145,6 +152,7 @@ std::string fit_as_json(const FitNeeds& needs, const FitMachine& machine) {
                      {"context_trained", needs.context_trained},
                      {"parallel", needs.parallel}};
     json["work_bytes"] = needs.work_bytes;
+    json["drafting_bytes"] = needs.drafting_bytes;
     json["total_bytes"] = needs.total_bytes();
   }
   json["available_bytes"] = machine.memory_bytes;

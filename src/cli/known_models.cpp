@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shapes of the released models, from their config.json; tensors as GGUF names them. Without the layers that
-// predict further tokens.
+// Shapes of the released models, from their config.json; tensors as GGUF names them, with the first layer
+// that drafts.
 #include "cli/known_models.h"
 
 #include <fmt/format.h>
@@ -18,12 +18,16 @@ namespace {
 constexpr ModelDimensions kModels[] = {
     {"deepseek-v2-lite", "deepseek2", 27, 2048, 16, 0, 10944, 102400, 163840, 1, 64, 6, 2, 1408},
     {"deepseek-v2", "deepseek2", 60, 5120, 128, 1536, 12288, 102400, 163840, 1, 160, 6, 2, 1536},
-    {"deepseek-v3", "deepseek2", 61, 7168, 128, 1536, 18432, 129280, 163840, 3, 256, 8, 1, 2048},
-    {"deepseek-r1", "deepseek2", 61, 7168, 128, 1536, 18432, 129280, 163840, 3, 256, 8, 1, 2048},
-    {"deepseek-v3.1", "deepseek2", 61, 7168, 128, 1536, 18432, 129280, 163840, 3, 256, 8, 1, 2048},
-    {"deepseek-v3.2", "deepseek32", 61, 7168, 128, 1536, 18432, 129280, 163840, 3, 256, 8, 1, 2048, 2048},
-    {"deepseek-v4-flash", "deepseek4", 43, 4096, 64, 1024, 0, 129280, 1048576, 0, 256, 6, 1, 2048, 512, 8},
-    {"deepseek-v4-pro", "deepseek4", 61, 7168, 128, 1536, 0, 129280, 1048576, 0, 384, 6, 1, 3072, 1024, 16},
+    {"deepseek-v3", "deepseek2", 61, 7168, 128, 1536, 18432, 129280, 163840, 3, 256, 8, 1, 2048, 0, 0, 0, 1},
+    {"deepseek-r1", "deepseek2", 61, 7168, 128, 1536, 18432, 129280, 163840, 3, 256, 8, 1, 2048, 0, 0, 0, 1},
+    {"deepseek-v3.1", "deepseek2", 61, 7168, 128, 1536, 18432, 129280, 163840, 3, 256, 8, 1, 2048, 0, 0, 0,
+     1},
+    {"deepseek-v3.2", "deepseek32", 61, 7168, 128, 1536, 18432, 129280, 163840, 3, 256, 8, 1, 2048, 2048, 0,
+     0, 1},
+    {"deepseek-v4-flash", "deepseek4", 43, 4096, 64, 1024, 0, 129280, 1048576, 0, 256, 6, 1, 2048, 512, 8, 0,
+     1},
+    {"deepseek-v4-pro", "deepseek4", 61, 7168, 128, 1536, 0, 129280, 1048576, 0, 384, 6, 1, 3072, 1024, 16, 0,
+     1},
     {"r1-distill-qwen-1.5b", "qwen2", 28, 1536, 12, 0, 8960, 151936, 131072, 0, 0, 0, 0, 0, 0, 0, 2},
     {"r1-distill-qwen-7b", "qwen2", 28, 3584, 28, 0, 18944, 152064, 131072, 0, 0, 0, 0, 0, 0, 0, 4},
     {"r1-distill-qwen-14b", "qwen2", 48, 5120, 40, 0, 13824, 152064, 131072, 0, 0, 0, 0, 0, 0, 0, 8},
@@ -63,7 +67,8 @@ class Writer {
   void write() {
     file_.metadata_.values["general.architecture"] = std::string(s_.architecture);
     file_.metadata_.values["general.name"] = std::string(s_.name);
-    set("block_count", s_.layers);
+    set("block_count", s_.layers + s_.drafting);
+    if (s_.drafting > 0) set("nextn_predict_layers", s_.drafting);
     set("context_length", s_.context);
     set("embedding_length", s_.width);
     if (s_.ffn > 0) set("feed_forward_length", s_.ffn);
@@ -86,7 +91,7 @@ class Writer {
       set("attention.head_count_kv", s_.kv_heads);
     else
       write_latent_keys();
-    for (layer_ = 0; layer_ < s_.layers; ++layer_) {
+    for (layer_ = 0; layer_ < s_.layers + s_.drafting; ++layer_) {
       vector("attn_norm", s_.width);
       vector("ffn_norm", s_.width);
       if (v4)
@@ -96,6 +101,7 @@ class Writer {
       else
         write_latent_attention();
       write_feed_forward();
+      if (drafts()) write_join(v4);
     }
   }
 
@@ -158,13 +164,27 @@ class Writer {
     vector("output_hc_scale", 1);
     write_index_keys();
     std::vector<std::int64_t> ratios;
-    for (std::int64_t i = 0; i < s_.layers; ++i) ratios.push_back(ratio_of(i));
+    for (std::int64_t i = 0; i < s_.layers + s_.drafting; ++i) ratios.push_back(ratio_of(i));
     file_.metadata_.values[fmt::format("{}.attention.compress_ratios", s_.architecture)] = ratios;
   }
   /// The first two layers have a window only (Flash) or compress by 128 (Pro); then 4 and 128 take turns.
+  /// What drafts has a window only.
   std::int64_t ratio_of(std::int64_t layer) const {
+    if (layer >= s_.layers) return 0;
     if (layer < 2) return s_.layers == 43 ? 0 : 128;
     return layer % 2 == 0 ? 4 : 128;
+  }
+
+  bool drafts() const { return layer_ >= s_.layers; }
+  /// What a layer that drafts has of its own: in front of it, and behind.
+  void write_join(bool v4) {
+    matrix("nextn.eh_proj", {2 * s_.width, s_.width});
+    for (const std::string_view part : {"enorm", "hnorm", "shared_head_norm"})
+      vector(fmt::format("nextn.{}", part), s_.width);
+    if (!v4) return;
+    add("nextn.output_hc_fn", TypeId::kF32, {s_.width * kStreams, kStreams});
+    vector("nextn.output_hc_base", kStreams);
+    vector("nextn.output_hc_scale", 1);
   }
 
   void write_plain_attention() {
@@ -191,7 +211,7 @@ class Writer {
     matrix("attn_k_b", {kNope, kLatent, s_.heads});
     matrix("attn_v_b", {kLatent, kValue, s_.heads});
     matrix("attn_output", {s_.heads * kValue, s_.width});
-    if (s_.index_top == 0) return;
+    if (s_.index_top == 0 || drafts()) return;
     matrix("indexer.attn_q_b", {s_.q_rank, kIndexHeads * kIndexWidth});
     matrix("indexer.attn_k", {s_.width, kIndexWidth});
     add("indexer.proj", TypeId::kF32, {s_.width, kIndexHeads});

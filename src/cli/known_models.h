@@ -18,6 +18,7 @@ struct ModelDimensions {
   std::int64_t dense, experts, used, shared, expert_ffn;  ///< of mixtures; dense: layers before them
   std::int64_t index_top = 0, groups = 0;                 ///< of V3.2 and V4; of V4
   std::int64_t kv_heads = 0;                              ///< of plain attention, heads of 128
+  std::int64_t drafting = 0;                              ///< layers that draft, behind the others
 };
 
 /// The header that a GGUF file of such a model would have, every tensor that loading needs, with matrices of

@@ -54,9 +54,12 @@ ModelReport report_on(const ModelFile& file) {
   report.vocabulary = of(".vocab_size");
   if (const auto* tokens = m.texts("tokenizer.ggml.tokens"); tokens != nullptr)
     report.vocabulary = static_cast<std::int64_t>(tokens->size());
-  if (const auto layout = cache_layout_of(file, CacheType::kF16); layout.ok()) {
-    report.kv_bytes_per_token = layout.value().bytes_per_token();
-    report.kv_bytes_per_sequence = layout.value().rolling_bytes();
+  for (const std::string_view type : kCacheTypeNames) {
+    const auto layout = cache_layout_of(file, *parse_cache_type(type));
+    const auto drafting = cache_layout_of(file, *parse_cache_type(type), /*drafting=*/true);
+    if (!layout.ok() || !drafting.ok()) break;
+    const std::int64_t bytes = layout->bytes_per_token();
+    report.caches.push_back({type, bytes, layout->rolling_bytes(), drafting->bytes_per_token() - bytes});
   }
   report.tokenizer = m.text("tokenizer.ggml.model").value_or("");
   report.pre_tokenizer = m.text("tokenizer.ggml.pre").value_or("");

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/formats/model_file.h"
@@ -21,8 +22,13 @@ struct ModelReport {
   std::int64_t file_bytes = 0, tensors = 0, parameters = 0, weight_bytes = 0;
   std::vector<Type> types;  ///< the one with most bytes first
   std::optional<std::int64_t> context, layers, width, feed_forward, heads, kv_heads, head_dim, vocabulary;
-  /// With an F16 cache, of architectures that this version runs; the latter beside it, whatever the length.
-  std::optional<std::int64_t> kv_bytes_per_token, kv_bytes_per_sequence;
+  /// The cache of architectures that this version runs, for each of --cache-type: f16 first.
+  struct Cache {
+    std::string_view type;
+    std::int64_t bytes_per_token, bytes_per_sequence;  ///< the latter beside it, whatever the length
+    std::int64_t drafting_bytes_per_token;             ///< more, where the layer that drafts is loaded
+  };
+  std::vector<Cache> caches;
   std::string tokenizer, pre_tokenizer;
   bool chat_template = false;
   bool drafts = false;  ///< has a layer that drafts (MTP)

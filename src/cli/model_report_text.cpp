@@ -56,6 +56,19 @@ Json value_json(const MetadataValue& value) {
       value);
 }
 
+std::string cache_text(const ModelReport::Cache& cache, const std::optional<std::int64_t>& context) {
+  std::string out = fmt::format("{:<5} {:>9} a token", cache.type, human_bytes(cache.bytes_per_token));
+  if (cache.bytes_per_sequence > 0)
+    out += fmt::format(" and {} a sequence", human_bytes(cache.bytes_per_sequence));
+  if (cache.drafting_bytes_per_token > 0)
+    out += fmt::format(", {} more to draft", human_bytes(cache.drafting_bytes_per_token));
+  if (!context) return out;
+  const double whole = static_cast<double>(cache.bytes_per_token) * static_cast<double>(*context) +
+                       static_cast<double>(cache.bytes_per_sequence);
+  return out + fmt::format(", {} for the whole context",
+                           human_bytes(static_cast<std::int64_t>(std::min(9e18, whole))));
+}
+
 Json optional_json(const std::optional<std::int64_t>& value) { return value ? Json(*value) : Json(nullptr); }
 
 }  // namespace
@@ -76,17 +89,8 @@ std::string report_as_table(const ModelReport& r) {
   line("width", fmt::format("{}, feed-forward {}", number(r.width), number(r.feed_forward)));
   line("heads", fmt::format("{}, of keys and values {}, {} wide", number(r.heads), number(r.kv_heads),
                             number(r.head_dim)));
-  if (r.kv_bytes_per_token)
-    line("KV cache",
-         fmt::format("{} a token in F16{}{}", human_bytes(*r.kv_bytes_per_token),
-                     r.kv_bytes_per_sequence.value_or(0) > 0
-                         ? fmt::format(" and {} a sequence", human_bytes(*r.kv_bytes_per_sequence))
-                         : "",
-                     r.context ? fmt::format(", {} for the whole context",
-                                             human_bytes(static_cast<std::int64_t>(
-                                                 std::min(9e18, static_cast<double>(*r.kv_bytes_per_token) *
-                                                                    static_cast<double>(*r.context)))))
-                               : ""));
+  for (const ModelReport::Cache& cache : r.caches)
+    line(&cache == r.caches.data() ? "KV cache" : "", cache_text(cache, r.context));
   line("vocabulary", fmt::format("{} tokens", number(r.vocabulary)));
   line("tokenizer", r.tokenizer.empty() ? "none"
                                         : fmt::format("{}{}{}", printable(r.tokenizer, 200),
@@ -118,27 +122,34 @@ std::string tensors_as_table(const ModelFile& file) {
 }
 
 std::string report_as_json(const ModelReport& r, const ModelFile& file, bool metadata, bool tensors) {
-  Json json{{"path", r.path},
-            {"file_bytes", r.file_bytes},
-            {"name", r.name},
-            {"architecture", r.architecture},
-            {"parameters", r.parameters},
-            {"weight_bytes", r.weight_bytes},
-            {"bits_per_weight", r.bits_per_weight()},
-            {"context", optional_json(r.context)},
-            {"layers", optional_json(r.layers)},
-            {"width", optional_json(r.width)},
-            {"feed_forward", optional_json(r.feed_forward)},
-            {"heads", optional_json(r.heads)},
-            {"kv_heads", optional_json(r.kv_heads)},
-            {"head_dim", optional_json(r.head_dim)},
-            {"kv_bytes_per_token", optional_json(r.kv_bytes_per_token)},
-            {"kv_bytes_per_sequence", optional_json(r.kv_bytes_per_sequence)},
-            {"vocabulary", optional_json(r.vocabulary)},
-            {"tokenizer", {{"model", r.tokenizer}, {"pre", r.pre_tokenizer}}},
-            {"chat_template", r.chat_template},
-            {"drafting_layer", r.drafts},
-            {"tensor_count", r.tensors}};
+  Json json{
+      {"path", r.path},
+      {"file_bytes", r.file_bytes},
+      {"name", r.name},
+      {"architecture", r.architecture},
+      {"parameters", r.parameters},
+      {"weight_bytes", r.weight_bytes},
+      {"bits_per_weight", r.bits_per_weight()},
+      {"context", optional_json(r.context)},
+      {"layers", optional_json(r.layers)},
+      {"width", optional_json(r.width)},
+      {"feed_forward", optional_json(r.feed_forward)},
+      {"heads", optional_json(r.heads)},
+      {"kv_heads", optional_json(r.kv_heads)},
+      {"head_dim", optional_json(r.head_dim)},
+      {"kv_bytes_per_token", r.caches.empty() ? Json(nullptr) : Json(r.caches[0].bytes_per_token)},
+      {"kv_bytes_per_sequence", r.caches.empty() ? Json(nullptr) : Json(r.caches[0].bytes_per_sequence)},
+      {"vocabulary", optional_json(r.vocabulary)},
+      {"tokenizer", {{"model", r.tokenizer}, {"pre", r.pre_tokenizer}}},
+      {"chat_template", r.chat_template},
+      {"drafting_layer", r.drafts},
+      {"tensor_count", r.tensors}};
+  json["kv_cache"] = Json::object();
+  for (const ModelReport::Cache& cache : r.caches)
+    json["kv_cache"][std::string(cache.type)] = {
+        {"bytes_per_token", cache.bytes_per_token},
+        {"bytes_per_sequence", cache.bytes_per_sequence},
+        {"drafting_bytes_per_token", cache.drafting_bytes_per_token}};
   json["types"] = Json::array();
   for (const ModelReport::Type& type : r.types)
     json["types"].push_back({{"type", type.name},

@@ -7,6 +7,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "cli/known_models.h"
 #include "support/gguf_builder.h"
 #include "support/temp_dir.h"
 
@@ -33,6 +34,13 @@ GgufBuilder llama() {
   return b;
 }
 
+using Bytes = std::vector<std::pair<std::string_view, std::int64_t>>;
+Bytes of_each_type(const ModelReport& report) {
+  Bytes bytes;
+  for (const ModelReport::Cache& cache : report.caches) bytes.emplace_back(cache.type, cache.bytes_per_token);
+  return bytes;
+}
+
 class Inspect : public testing::Test {
  protected:
   std::unique_ptr<ModelFile> open(const GgufBuilder& builder) {
@@ -53,12 +61,16 @@ TEST_F(Inspect, ReportsShapeTypesAndCache) {
   EXPECT_EQ(r.types[1].bytes, 34 * 2 * 20);
   EXPECT_DOUBLE_EQ(r.bits_per_weight(), (32 + 8.5) / 2);
   EXPECT_EQ(r.head_dim, 16);
-  EXPECT_EQ(r.kv_bytes_per_token, 3 * 2 * (16 + 16) * 2);  // layers, heads, keys and values, F16
+  constexpr std::int64_t kElements = 3 * 2 * (16 + 16);  // layers, heads, keys and values
+  EXPECT_EQ(of_each_type(r), (Bytes{{"f16", kElements * 2},
+                                    {"bf16", kElements * 2},
+                                    {"f32", kElements * 4},
+                                    {"q8", 3 * 2 * 2 * (16 + 4)}}));  // a scale a vector
   EXPECT_EQ(r.vocabulary, 20);
   EXPECT_TRUE(r.chat_template);
   const std::string table = report_as_table(r);
-  for (const char* said :
-       {"Tiny", "384 B a token in F16, 49.2 kB for the whole context", "gpt2, pre-tokenizer smollm"})
+  for (const char* said : {"Tiny", "f16       384 B a token, 49.2 kB for the whole context",
+                           "q8        240 B a token", "gpt2, pre-tokenizer smollm"})
     EXPECT_NE(table.find(said), std::string::npos) << said << " in\n" << table;
 }
 
@@ -72,13 +84,38 @@ TEST_F(Inspect, TheCacheIsTheOneThatTheArchitectureKeeps) {
     b.set(architecture + ".attention.value_length_mla", 24U);
     return b;
   };
-  EXPECT_EQ(report_on(*open(latent("deepseek2"))).kv_bytes_per_token,
+  EXPECT_EQ(report_on(*open(latent("deepseek2"))).caches.at(0).bytes_per_token,
             3 * (32 + 16) * 2);  // layers, latent, F16
-  EXPECT_FALSE(report_on(*open(latent("unheard-of"))).kv_bytes_per_token);
+  EXPECT_TRUE(report_on(*open(latent("unheard-of"))).caches.empty());
+}
+
+// As published, and by hand: latents of 512 and 64 rotated elements a layer (V3.2: an index key of 128 more),
+// keys and values of the distills' heads of 128; Q8: a byte each and a scale of four for every 64.
+TEST_F(Inspect, ReleasedModelsTakeWhatIsPublished) {
+  struct Known {
+    std::string_view name;
+    std::int64_t f16, q8, drafting;
+  };
+  constexpr std::int64_t kLatent = 576, kLatentQ8 = 576 + 9 * 4, kIndexQ8 = 128 + 2 * 4,
+                         kHeadQ8 = 128 + 2 * 4;
+  for (const auto& [name, f16, q8, drafting] :
+       {Known{"deepseek-v2-lite", 31'104, 27 * kLatentQ8, 0}, Known{"deepseek-v2", 69'120, 60 * kLatentQ8, 0},
+        Known{"deepseek-v3", 70'272, 61 * kLatentQ8, 1152},
+        Known{"deepseek-v3.2", 61 * (kLatent + 128) * 2, 61 * (kLatentQ8 + kIndexQ8), 1152},
+        Known{"r1-distill-qwen-7b", 57'344, 28 * 2 * 4 * kHeadQ8, 0},
+        Known{"r1-distill-llama-70b", 327'680, 80 * 2 * 8 * kHeadQ8, 0}}) {
+    SCOPED_TRACE(name);
+    const auto file = known_model(name, "Q8_0");
+    ASSERT_TRUE(file.ok()) << file.error().message;
+    const ModelReport r = report_on(**file);
+    EXPECT_EQ(of_each_type(r), (Bytes{{"f16", f16}, {"bf16", f16}, {"f32", 2 * f16}, {"q8", q8}}));
+    EXPECT_EQ(r.caches.at(0).drafting_bytes_per_token, drafting);
+  }
 }
 
 // Compressed entries and index keys of every fourth token, compressed entries of every 128th in each page of
-// 64, and windows of 128 vectors beside unfinished blocks.
+// 64: 160 bytes a token more than the 6,880 published (Pro: 248 more than 9,848; docs/adr/0002 says why). And
+// windows of 128 vectors beside unfinished blocks.
 TEST_F(Inspect, TheCacheOfDeepseekV4IsCompressed) {
   const auto v4 = [](std::vector<std::int32_t> ratios, std::uint32_t heads) {
     GgufBuilder b;
@@ -98,12 +135,12 @@ TEST_F(Inspect, TheCacheOfDeepseekV4IsCompressed) {
   for (int i = 2; i < 43; ++i) flash.push_back(i % 2 == 0 ? 4 : 128);
   for (int i = 2; i < 61; ++i) pro.push_back(i % 2 == 0 ? 4 : 128);
   const ModelReport r = report_on(*open(v4(flash, 64)));
-  EXPECT_EQ(r.kv_bytes_per_token, 21 * (512 + 128) * 2 / 4 + 20 * 512 * 2 / 64);
+  EXPECT_EQ(r.caches.at(0).bytes_per_token, 21 * (512 + 128) * 2 / 4 + 20 * 512 * 2 / 64);
   const std::int64_t selected = 2 * 3 * (512 + 128) * 4, whole = 3 * 512 * 4;
-  EXPECT_EQ(r.kv_bytes_per_sequence, 43 * 128 * 512 * 2 + 21 * selected + 20 * whole);
-  EXPECT_NE(report_as_table(r).find("7.04 kB a token in F16 and 6.08 MB a sequence"), std::string::npos)
+  EXPECT_EQ(r.caches[0].bytes_per_sequence, 43 * 128 * 512 * 2 + 21 * selected + 20 * whole);
+  EXPECT_NE(report_as_table(r).find("f16     7.04 kB a token and 6.08 MB a sequence"), std::string::npos)
       << report_as_table(r);
-  EXPECT_EQ(report_on(*open(v4(pro, 128))).kv_bytes_per_token, 30 * 320 + 31 * 16);
+  EXPECT_EQ(report_on(*open(v4(pro, 128))).caches.at(0).bytes_per_token, 30 * 320 + 31 * 16);
 }
 
 TEST_F(Inspect, JsonHasWhatWasAskedFor) {
@@ -111,6 +148,7 @@ TEST_F(Inspect, JsonHasWhatWasAskedFor) {
   const ModelReport r = report_on(*file);
   const json plain = json::parse(report_as_json(r, *file, false, false));
   EXPECT_EQ(plain["kv_bytes_per_token"], 384);
+  EXPECT_EQ(plain["kv_cache"]["f32"]["bytes_per_token"], 768);
   EXPECT_EQ(plain["types"][0]["type"], "F32");
   EXPECT_FALSE(plain.contains("metadata"));
   const json full = json::parse(report_as_json(r, *file, true, true));
@@ -137,7 +175,7 @@ TEST_F(Inspect, SurvivesNonsense) {
       .set("inf", std::numeric_limits<double>::infinity());
   const auto file = open(b);
   const ModelReport r = report_on(*file);
-  EXPECT_FALSE(r.layers || r.width || r.heads || r.context || r.kv_bytes_per_token);
+  EXPECT_FALSE(r.layers || r.width || r.heads || r.context || !r.caches.empty());
   EXPECT_EQ(r.bits_per_weight(), 0);
   EXPECT_NE(report_as_table(r).find("not said"), std::string::npos);
   EXPECT_EQ(json::parse(report_as_json(r, *file, true, true))["metadata"]["inf"], "inf");

@@ -180,7 +180,7 @@ Status bench(const Flags& flags) {
   for (const Test& test : tests)
     cache_tokens =
         std::max(cache_tokens, (test.depth + std::max(test.prompt, test.generate) + 64) * test.batch);
-  DW_TRY(const FitNeeds needs, count_needs(*file, {}));
+  DW_TRY(const FitNeeds needs, count_needs(*file, {.drafting = false}));
   const EngineInfo info = describe_model(*file);
   if (!flags.json)
     std::cout << fmt::format("{} ({}, {})\n", info.name.empty() ? path : info.name, info.architecture,

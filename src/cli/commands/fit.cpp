@@ -23,7 +23,7 @@ namespace deepwell {
 namespace {
 
 struct Flags {
-  std::string model, type, cache_type = "f16";
+  std::string model, type, cache_type = "f16", draft = "auto";
   FitRequest request;
   FitMachine machine;
   std::uint64_t ram = 0;
@@ -71,6 +71,7 @@ Result<std::unique_ptr<ModelFile>> open_header(const Flags& flags) {
 
 Result<bool> fit(Flags flags) {
   flags.request.cache_type = *parse_cache_type(flags.cache_type);  // one of the names, by its check
+  flags.request.drafting = flags.draft == "auto" || flags.draft == "mtp";
   DW_TRY(const std::unique_ptr<ModelFile> file, open_header(flags));
   DW_TRY(const FitNeeds needs, count_needs(*file, flags.request));
   DW_TRY(const FitMachine machine, complete(flags, !needs.weights_only));
@@ -103,6 +104,11 @@ Command command_commands_fit() {
         ->capture_default_str();
     sub->add_option("--cache-type", flags->cache_type, "Precision of the KV cache")
         ->check(CLI::IsMember(std::vector<std::string>(kCacheTypeNames.begin(), kCacheTypeNames.end())))
+        ->capture_default_str();
+    sub->add_option(
+           "--draft", flags->draft,
+           "As in run and serve: auto and mtp load the model's own layer that drafts, where it has one")
+        ->check(CLI::IsMember({"auto", "mtp", "ngram", "off"}))
         ->capture_default_str();
     sub->add_option("--ram", flags->ram,
                     "Memory the model may take, as 512GB or 64GiB; without it: what is available here")

@@ -8,6 +8,7 @@
 
 #include "engine/models/loader.h"
 #include "engine/models/model.h"
+#include "engine/run/fit_work.h"
 
 namespace deepwell {
 
@@ -46,12 +47,15 @@ Result<CacheLayout> cache_layout_of(const ModelFile& file, CacheType type, bool 
   return architecture.layout(Loader(file, none, {}, {.drafting = drafting}), type);
 }
 
-WeightSizes weight_sizes_of(const ModelFile& file) {
+WeightSizes weight_sizes_of(const ModelFile& file, bool drafting) {
   WeightSizes sizes;
-  for (const FileTensor& tensor : file.tensors())
+  for (const FileTensor& tensor : file.tensors()) {
+    const TensorUse use = use_of(file, tensor);
+    if (use == TensorUse::kNone || (use == TensorUse::kDrafting && !drafting)) continue;
     (tensor.made == nullptr && tensor.name.find("_exps.") != std::string::npos ? sizes.experts
                                                                                : sizes.others) +=
         tensor.data_bytes();
+  }
   return sizes;
 }
 

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include "engine/models/loader.h"
 #include "engine/models/model.h"
 #include "engine/quant/weight_format.h"
 #include "engine/run/describe.h"
@@ -42,7 +43,8 @@ std::int64_t whole(double bytes) { return bytes < 9e18 ? static_cast<std::int64_
 /// file.
 std::int64_t turned_bytes(const ModelFile& file, const FileTensor& tensor) {
   const std::string attention = file.architecture() + ".attention.";
-  if (file.metadata().has(attention + "indexer.top_k")) return 0;  // entries are gathered, not expanded
+  if (file.metadata().has(attention + "indexer.top_k") && use_of(file, tensor) == TensorUse::kModel)
+    return 0;  // entries are gathered, not expanded
   const std::int64_t bytes = times(times(tensor.rows(), tensor.row_length()), 4);
   if (tensor.name.ends_with(".attn_k_b.weight")) return bytes;
   if (!is_expanded(tensor)) return 0;
@@ -66,11 +68,12 @@ void add_to(WeightsRead& read, const FileTensor& tensor) {
   read.weights += static_cast<double>(tensor.rows()) * static_cast<double>(tensor.row_length());
 }
 
-void count_weights(const ModelFile& file, FitNeeds& needs) {
+void count_weights(const ModelFile& file, bool drafting, FitNeeds& needs) {
   const bool tied = file.find("output.weight") == nullptr;
   std::set<std::string_view> unusable;
   for (const FileTensor& tensor : file.tensors()) {
-    if (!is_loaded(file, tensor)) continue;
+    const TensorUse use = use_of(file, tensor);
+    if (use == TensorUse::kNone || (use == TensorUse::kDrafting && !drafting)) continue;
     if (is_integers(tensor)) {
       needs.vector_bytes = plus(needs.vector_bytes, times(times(tensor.row_length(), tensor.rows()), 4));
       continue;
@@ -96,11 +99,11 @@ void count_weights(const ModelFile& file, FitNeeds& needs) {
     } else if (tensor.name == "output.weight") {
       add_to(needs.head, tensor);
     } else if (is_routed(tensor)) {
-      add_to(needs.routed, tensor);
+      if (use == TensorUse::kModel) add_to(needs.routed, tensor);
       if (tensor.made == nullptr)
         needs.experts_on_disk_bytes = plus(needs.experts_on_disk_bytes, tensor.data_bytes());
       needs.experts = std::max(needs.experts, slabs_of(tensor));
-    } else {
+    } else if (use == TensorUse::kModel) {
       add_to(needs.always, tensor);
     }
     needs.packed_bytes = plus(needs.packed_bytes, packed_bytes(tensor));
@@ -118,11 +121,14 @@ std::int64_t vocabulary_of(const ModelFile& file) {
   return table == nullptr ? 0 : table->rows();
 }
 
-std::int64_t work_bytes(const ModelFile& file, const FitNeeds& needs) {
+std::int64_t work_bytes(const ModelFile& file, const FitNeeds& needs, bool drafting) {
   const std::int64_t chunk = std::min<std::int64_t>(EngineOptions{}.prefill_chunk, needs.context);
   const std::int64_t rows = chunk + needs.parallel - 1, vocabulary = vocabulary_of(file);
-  std::int64_t bytes = whole(step_bytes(file, {rows, needs.context, needs.info.width, needs.experts_used}));
-  bytes = plus(bytes, times(times(vocabulary, 4), needs.parallel));  // logits
+  std::int64_t bytes =
+      whole(step_bytes(file, {rows, needs.context, needs.info.width, needs.experts_used}, drafting));
+  const std::int64_t guesses =
+      1 + EngineOptions{}.draft_tokens;  // all are verified, and the next token drawn
+  bytes = plus(bytes, times(times(vocabulary, 4 * guesses), needs.parallel));  // logits
   // A file may be without a vocabulary: weights alone, to be measured.
   if (file.metadata().text("tokenizer.ggml.model") == "none") return plus(bytes, kProgramBytes);
   return plus(bytes, plus(kProgramBytes, times(vocabulary, kTokenizerBytesPerToken)));
@@ -178,11 +184,12 @@ std::int64_t FitNeeds::total_bytes() const {
 
 Result<FitNeeds> count_needs(const ModelFile& file, const FitRequest& request) {
   FitNeeds needs;
+  const bool drafting = request.drafting && has_drafting_layer(file);
   needs.info = describe_model(file);
   needs.path = file.path();
   needs.file_bytes = file.file_bytes();
   needs.parallel = std::max<std::int64_t>(1, request.parallel);
-  count_weights(file, needs);
+  count_weights(file, drafting, needs);
   const auto architecture = find_architecture(file.architecture());
   if (!architecture.ok()) {
     needs.obstacle = architecture.error().message;
@@ -191,13 +198,19 @@ Result<FitNeeds> count_needs(const ModelFile& file, const FitRequest& request) {
   }
   DW_TRY(needs.context_trained, trained_context(file));
   needs.context = request.context > 0 ? request.context : std::min(needs.context_trained, kContextDefault);
-  DW_TRY(const CacheLayout layout, cache_layout_of(file, request.cache_type));
+  DW_TRY(const CacheLayout layout, cache_layout_of(file, request.cache_type, drafting));
   needs.cache_bytes_per_token = layout.bytes_per_token();
   needs.cache_bytes_per_page = layout.bytes_per_page();
   needs.cache_bytes_rolling = layout.rolling_bytes();
   needs.page_tokens = layout.page_tokens;
   needs.cache_bytes = cache_bytes(needs, needs.context);
-  needs.work_bytes = work_bytes(file, needs);
+  needs.work_bytes = work_bytes(file, needs, drafting);
+  if (drafting) {
+    FitRequest without = request;
+    without.drafting = false;
+    DW_TRY(const FitNeeds fewer, count_needs(file, without));
+    needs.drafting_bytes = needs.total_bytes() - fewer.total_bytes();
+  }
   return needs;
 }
 
@@ -223,6 +236,7 @@ FitVerdict judge(const FitNeeds& needs, std::int64_t memory_bytes) {
   verdict.kind = verdict.context_most >= std::min(kContextUseful, needs.context)
                      ? FitVerdict::Kind::kSmallerContext
                      : FitVerdict::Kind::kTooLarge;
+  verdict.fits_without_drafting = verdict.missing_bytes <= needs.drafting_bytes;
   verdict.smaller = smaller_type(needs, memory_bytes);
   // As loading decides. A cache of less than a few experts of each layer is not worth naming.
   const WeightSizes weights{needs.experts_on_disk_bytes, needs.weight_bytes() - needs.experts_on_disk_bytes};

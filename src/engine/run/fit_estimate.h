@@ -16,6 +16,7 @@ struct FitRequest {
   std::int64_t context = 0;   ///< tokens a sequence; 0: as trained, at most 8192
   std::int64_t parallel = 1;  ///< sequences at once
   CacheType cache_type = CacheType::kF16;
+  bool drafting = true;  ///< with the layer that drafts, where the file has one, as --draft auto loads it
 };
 
 /// Weights that a step reads: bytes as packed in memory, and how many weights that is.
@@ -38,7 +39,8 @@ struct FitNeeds {
   std::int64_t context = 0, context_trained = 0, parallel = 1;
   std::int64_t cache_bytes_per_token = 0, cache_bytes_per_page = 0, page_tokens = 1, cache_bytes = 0;
   std::int64_t cache_bytes_rolling = 0;  ///< of each sequence, beside its pages, whatever its length
-  std::int64_t work_bytes = 0;  ///< activations of one step, tokenizer, program: about, rather too much
+  std::int64_t drafting_bytes = 0;  ///< of all that, what the layer that drafts takes; 0: it is not loaded
+  std::int64_t work_bytes = 0;      ///< activations of one step, tokenizer, program: about, rather too much
 
   WeightsRead always, head, routed;        ///< routed: all experts of a mixture
   std::int64_t experts_on_disk_bytes = 0;  ///< of routed experts, those that can be read one by one
@@ -65,8 +67,9 @@ struct FitVerdict {
     std::int64_t total_bytes;
     bool fits;
   };
-  std::optional<Smaller> smaller;  ///< of the types this version computes with: the largest that fits, or
-                                   ///< else the smallest; none when the file is already as small
+  bool fits_without_drafting = false;  ///< it does not as asked, but would without the layer that drafts
+  std::optional<Smaller> smaller;      ///< of the types this version computes with: the largest that fits, or
+                                       ///< else the smallest; none when the file is already as small
 };
 FitVerdict judge(const FitNeeds& needs, std::int64_t memory_bytes);
 

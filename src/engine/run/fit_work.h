@@ -17,12 +17,14 @@ struct StepShape {
 };
 
 /// Memory for the activations of one step (nn/scratch.h), from a file's header. Follows what the models
-/// take: a block's attention and its feed-forward part have the same memory in turn.
-double step_bytes(const ModelFile& file, const StepShape& step);
+/// take: a block's attention and its feed-forward part have the same memory in turn. `drafting`: with the
+/// layer that drafts, and what is kept of a step for it.
+double step_bytes(const ModelFile& file, const StepShape& step, bool drafting);
 
-/// Layers past the last (prediction of further tokens), and a matrix that the file has in two parts too, are
-/// not loaded.
-bool is_loaded(const ModelFile& file, const FileTensor& tensor);
+/// What loading does with a tensor. Layers past the last are for drafting: the first of them, of which the
+/// token table and the head are the model's. A matrix that the file has in two parts, too, is not loaded.
+enum class TensorUse { kNone, kModel, kDrafting };
+TensorUse use_of(const ModelFile& file, const FileTensor& tensor);
 /// Older files of latent attention hold keys and values in one matrix; it is rearranged at load, as floats.
 bool is_expanded(const FileTensor& tensor);
 bool is_routed(const FileTensor& tensor);

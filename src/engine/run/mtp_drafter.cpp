@@ -29,6 +29,7 @@ MtpDrafter::MtpDrafter(Runner& runner)
 
 void MtpDrafter::follow(const Step& step) {
   const std::int64_t page = runner_.cache().layout().page_tokens;
+  const auto width = static_cast<std::ptrdiff_t>(width_);
   for (const Step::Part& part : step.parts()) {
     MtpState& state = state_of(*part.sequence);
     // The layer reads a state with the token after it.
@@ -39,25 +40,33 @@ void MtpDrafter::follow(const Step& step) {
       state.states.clear();
     }
     if (end <= state.end) continue;  // tokens that are computed again
-    const float* const states =
-        step.draft_states() + static_cast<std::size_t>(part.first_row + state.end - part.position) * width_;
-    state.states.insert(state.states.end(), states,
-                        states + static_cast<std::size_t>(end - state.end) * width_);
-    state.end = end;
+    const float* next = step.draft_states() + (part.first_row + state.end - part.position) * width;
     const std::int64_t complete = end / page * page;
-    if (state.first < complete) add_states(*part.sequence, complete, /*wanted=*/false);
+    if (state.first < complete) {
+      add_kept(*part.sequence);
+      states_.insert(states_.end(), next, next + (complete - state.end) * width);
+      next += (complete - state.end) * width;
+      state.end = complete;
+      add_rows(*part.sequence, /*wanted=*/false);
+    }
+    state.states.insert(state.states.end(), next, next + (end - state.end) * width);
+    state.end = end;
   }
   if (empty() || pass()) return;
   for (const Step::Part& part : step.parts()) part.sequence->draft.reset();
 }
 
-/// Adds rows for the states that were kept, up to `end`.
-void MtpDrafter::add_states(Sequence& sequence, std::int64_t end, bool wanted) {
+/// The states of rows that are added next: those that were kept.
+void MtpDrafter::add_kept(Sequence& sequence) {
   MtpState& state = state_of(sequence);
-  const auto taken = state.states.begin() + (end - state.first) * static_cast<std::ptrdiff_t>(width_);
-  states_.insert(states_.end(), state.states.begin(), taken);
-  state.states.erase(state.states.begin(), taken);
-  for (; state.first < end; ++state.first)
+  states_.insert(states_.end(), state.states.begin(), state.states.end());
+  state.states.clear();
+}
+
+/// Rows for all states that the layer has not read.
+void MtpDrafter::add_rows(Sequence& sequence, bool wanted) {
+  MtpState& state = state_of(sequence);
+  for (; state.first < state.end; ++state.first)
     add_row(sequence.tokens[static_cast<std::size_t>(state.first) + 1], state.first);
   end_rows(*sequence.cache, wanted);
 }
@@ -65,7 +74,8 @@ void MtpDrafter::add_states(Sequence& sequence, std::int64_t end, bool wanted) {
 bool MtpDrafter::add_unseen(Sequence& sequence, int /*most*/) {
   const MtpState& state = state_of(sequence);
   if (state.first == state.end || state.end != std::ssize(sequence.tokens) - 1) return false;
-  add_states(sequence, state.end, /*wanted=*/true);
+  add_kept(sequence);
+  add_rows(sequence, /*wanted=*/true);
   return true;
 }
 

@@ -22,7 +22,8 @@ class MtpDrafter final : public ChainDrafter {
   bool add_unseen(Sequence& sequence, int most) override;
   void add_said(Sequence& sequence, std::size_t output) override;
   Status compute(const Batch& batch, float* logits) override;
-  void add_states(Sequence& sequence, std::int64_t end, bool wanted);
+  void add_kept(Sequence& sequence);
+  void add_rows(Sequence& sequence, bool wanted);
 
   Runner& runner_;
   const std::size_t width_;

@@ -22,10 +22,10 @@ constexpr std::int64_t kRowsAStep = 64;  // a longer prompt takes more time, and
 
 /// Memory for experts that are read from disk; 0: all stay in memory.
 Result<std::int64_t> expert_cache_of(const ModelFile& file, const RunnerOptions& options) {
-  const WeightSizes weights = weight_sizes_of(file);
+  const WeightSizes weights = weight_sizes_of(file, options.drafting);
   if (weights.experts == 0) return 0;
   if (options.expert_cache_bytes >= 0) return options.expert_cache_bytes;
-  DW_TRY(const CacheLayout layout, cache_layout_of(file, options.cache_type));
+  DW_TRY(const CacheLayout layout, cache_layout_of(file, options.cache_type, options.drafting));
   const std::int64_t pages = (options.cache_tokens + layout.page_tokens - 1) / layout.page_tokens;
   return expert_cache_for(weights, pages * layout.bytes_per_page(), available_memory_bytes());
 }

@@ -17,7 +17,11 @@ namespace {
 
 Result<ModelSource::Outline> outline_of(const ServeSettings& settings, const std::string& path) {
   DW_TRY(const std::unique_ptr<ModelFile> file, open_model(path));
-  DW_TRY(const FitNeeds needs, count_needs(*file, {settings.engine.context, 1, settings.engine.cache_type}));
+  const EngineOptions& engine = settings.engine;
+  // Where a smaller model drafts, the layer for that is not loaded.
+  const bool drafting = settings.draft_model.empty() && engine.draft_tokens > 0 &&
+                        (engine.draft == DraftSource::kAuto || engine.draft == DraftSource::kMtp);
+  DW_TRY(const FitNeeds needs, count_needs(*file, {engine.context, 1, engine.cache_type, drafting}));
   if (!needs.obstacle.empty()) return Error{ErrorCode::kUnsupported, path + ": " + needs.obstacle};
   ModelSource::Outline outline{needs.info, needs.total_bytes()};
   outline.info.context = needs.context;
