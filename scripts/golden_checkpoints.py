@@ -306,7 +306,7 @@ def write_types() -> None:
     zeros = torch.arange(len(scales)) % 17
     steps = torch.randint(0, 16, (len(scales), 32))
     values = scales.float()[:, None] * (steps - zeros[:, None]).float()
-    blocks = b"".join(struct.pack("<e", s) + bytes([int(z), 0]) + bytes((q[:16] | q[16:] << 4).tolist())
+    blocks = b"".join(struct.pack("<e", s) + bytes([int(z)]) + bytes((q[:16] | q[16:] << 4).tolist())
                       for s, z, q in zip(scales.tolist(), zeros, steps))
     write_type("I4_ZERO", blocks, values)
 

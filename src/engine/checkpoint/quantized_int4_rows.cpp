@@ -74,10 +74,7 @@ class BlockRows final : public RowSource {
       const std::uint16_t scale = steps_.scale(row, group);
       std::memcpy(to, &scale, 2);
       to += 2;
-      if (with_zero_) {
-        *to++ = static_cast<std::byte>(steps_.zero(row, group));
-        *to++ = std::byte{0};
-      }
+      if (with_zero_) *to++ = static_cast<std::byte>(steps_.zero(row, group));
       for (int i = 0; i < 16; ++i)
         *to++ = static_cast<std::byte>(steps_.step(row, at + i) | steps_.step(row, at + 16 + i) << 4);
     }

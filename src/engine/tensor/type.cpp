@@ -42,7 +42,7 @@ constexpr TypeInfo kTypes[] = {
 };
 constexpr TypeInfo kOwnTypes[] = {
     {kF8_E4M3, "F8_E4M3", 128, 132},
-    {kI4_ZERO, "I4_ZERO", 32, 20},
+    {kI4_ZERO, "I4_ZERO", 32, 19},
 };
 }  // namespace
 

@@ -9,7 +9,7 @@
 
 #include <cmath>
 
-#include "random_weights.h"
+#include "odd_scales.h"
 
 namespace deepwell {
 namespace {
@@ -153,44 +153,15 @@ TEST_P(GemmTest, StaysWithinItsBoundOnEveryShape) {
   }
 }
 
-/// Where the halves of a block's scales are; empty for types whose scales are of another kind.
-std::vector<std::int64_t> scale_places(TypeId type) {
-  switch (type) {
-    case TypeId::kQ6_K:
-      return {208};
-    case TypeId::kQ4_1:
-    case TypeId::kQ5_1:
-    case TypeId::kQ4_K:
-    case TypeId::kQ5_K:
-      return {0, 2};
-    case TypeId::kQ4_0:
-    case TypeId::kQ5_0:
-    case TypeId::kQ8_0:
-    case TypeId::kIQ4_NL:
-    case TypeId::kIQ4_XS:
-      return {0};
-    default:
-      return {};
-  }
-}
-
 // Broken or odd files: a scale of infinity or NaN makes its row no number and no other; zero, the smallest
 // and the largest are numbers like others.
 TEST_P(GemmTest, OddScalesStayInTheirRow) {
   const auto& [format, kernel] = GetParam();
-  const std::vector<std::int64_t> places = scale_places(format->type);
-  const TypeInfo& info = type_info(format->type);
   constexpr std::int64_t kRows = 32;
-  constexpr std::uint16_t kScales[] = {0x7C00, 0xFC00, 0x7E00, 0x0000, 0x8000,
-                                       0x0001, 0x03FF, 0x8001, 0x7BFF};
-  const std::int64_t k = info.block_elements * std::max<std::int64_t>(3, 192 / info.block_elements);
-  const std::int64_t row_bytes = k / info.block_elements * info.block_bytes;
+  const std::int64_t block = type_info(format->type).block_elements;
+  const std::int64_t k = block * std::max<std::int64_t>(3, 192 / block);
   auto file = random_rows(format->type, kRows, k, 21);
-  for (std::int64_t r = 0; r < kRows; r += 2)  // the rows between stay as they are
-    for (const std::int64_t place : places) {
-      const std::uint16_t scale = kScales[static_cast<std::size_t>(r / 2) % std::size(kScales)];
-      std::memcpy(file.data() + r * row_bytes + r % 3 * info.block_bytes + place, &scale, 2);
-    }
+  plant_odd_scales(format->type, kRows, k, file);
   const auto packed = pack_rows(*format, file, kRows, k);
   const auto x = random_floats(4 * k, 22);
   const PreparedTile prepared(*format, k, {x.data(), x.data() + k, x.data() + 2 * k, x.data() + 3 * k});

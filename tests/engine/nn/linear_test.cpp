@@ -8,6 +8,7 @@
 
 #include <cmath>
 
+#include "../kernels/odd_scales.h"
 #include "random_rows.h"
 
 namespace deepwell {
@@ -62,6 +63,38 @@ TEST_P(LinearTest, EqualsTheProductInDouble) {
       }
     }
   }
+}
+
+// Broken or odd files of every type, with a kernel for it or without: a scale of infinity or NaN makes its
+// row no number and no other; zero, the smallest and large ones are numbers like others.
+TEST_P(LinearTest, OddScalesStayInTheirRow) {
+  constexpr std::int64_t kRows = 48, kTokens = 3;
+  const std::int64_t k = 3 * std::max<std::int64_t>(type_info(type()).block_elements, 64);
+  auto file = random_rows(type(), kRows, k, 31);
+  plant_odd_scales(type(), kRows, k, file);
+  const auto row_bytes = static_cast<std::int64_t>(file.size()) / kRows;
+  std::vector<float> weights(static_cast<std::size_t>(kRows * k));
+  for (std::int64_t r = 0; r < kRows; ++r)
+    GetParam().dequantize(file.data() + r * row_bytes, k, weights.data() + r * k);
+  const Linear linear(PackedMatrix(GetParam(), kRows, k, std::span<const std::byte>(file), pool_), {});
+  const auto x = random_floats(kTokens * k, 32);
+  const auto exact = run(linear, x, kTokens, true), fast = run(linear, x, kTokens, false);
+  for (std::int64_t t = 0; t < kTokens; ++t)
+    for (std::int64_t r = 0; r < kRows; ++r) {
+      double want = 0, sum = 0;
+      for (std::int64_t i = 0; i < k; ++i) {
+        const double term = double{weights[static_cast<std::size_t>(r * k + i)]} *
+                            double{x[static_cast<std::size_t>(t * k + i)]};
+        want += term;
+        sum += std::fabs(term);
+      }
+      const auto at = static_cast<std::size_t>(t * kRows + r);
+      ASSERT_EQ(std::isfinite(exact[at]), std::isfinite(want)) << "row " << r << ": " << exact[at];
+      ASSERT_EQ(std::isfinite(fast[at]), std::isfinite(want)) << "row " << r << ": " << fast[at];
+      if (!std::isfinite(want)) continue;
+      ASSERT_NEAR(exact[at], want, static_cast<double>(k) * 0x1p-24 * sum) << "row " << r;
+      ASSERT_NEAR(fast[at], want, 0.05 * sum) << "row " << r;
+    }
 }
 
 TEST_P(LinearTest, ATokenDoesNotDependOnItsBatch) {
