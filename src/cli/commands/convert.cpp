@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 struct Flags {
   std::string model, out, type = "keep";
   int threads = 0;
-  bool force = false, quiet = false;
+  bool force = false, quiet = false, with_mtp = false;
 };
 
 Result<const Quantizer*> wanted_type(const std::string& name) {
@@ -66,7 +66,7 @@ Status convert(const Flags& flags) {
                              printable(flags.out))};
   DW_TRY(const std::string path, resolve_model(flags.model));
   DW_TRY(const std::unique_ptr<ModelFile> file, open_model(path));
-  DW_TRY(const ConversionPlan plan, plan_conversion(*file, type));
+  DW_TRY(const ConversionPlan plan, plan_conversion(*file, type, flags.with_mtp));
   if (file->metadata().text("tokenizer.ggml.pre") == "default" &&
       file->metadata().has("deepwell.tokenizer.patterns"))
     std::cerr << "deepwell: the tokenizer splits text in a way that GGUF has no name for; other programs may "
@@ -101,6 +101,8 @@ Command command_commands_convert() {
                     "keep, F32, F16, BF16, Q8_0, Q6_K, Q5_K, Q4_K, Q4_1, Q4_0 or MXFP4")
         ->capture_default_str();
     sub->add_option("-t,--threads", flags->threads, "Threads; 0: one per core")->check(CLI::Range(0, 1024));
+    sub->add_flag("--with-mtp", flags->with_mtp,
+                  "With V4's layer that drafts: for Deepwell alone, llama.cpp refuses such a file");
     sub->add_flag("--force", flags->force, "Replace OUT where it is there already");
     sub->add_flag("-q,--quiet", flags->quiet, "No progress");
     sub->footer(

@@ -125,8 +125,9 @@ class PieceWriter {
   std::vector<std::byte> memory_;
 };
 
-/// GGUF has no names for all of V4's layer that drafts, and programs refuse files with tensors they do not
-/// know: it is left out. The start of its tensors' names; "": nothing is left out.
+/// GGUF has no names for all of V4's layer that drafts (its own end of the streams), and programs refuse
+/// files with tensors they do not know: it is left out unless asked for. The start of its tensors' names; "":
+/// nothing is left out.
 std::string leave_out_drafting(const ModelFile& file, Metadata& metadata) {
   const std::string architecture = file.architecture();
   const auto layers = file.metadata().integer(architecture + ".block_count");
@@ -141,7 +142,7 @@ std::string leave_out_drafting(const ModelFile& file, Metadata& metadata) {
 
 }  // namespace
 
-Result<ConversionPlan> plan_conversion(const ModelFile& file, const Quantizer* type) {
+Result<ConversionPlan> plan_conversion(const ModelFile& file, const Quantizer* type, bool all_drafting) {
   ConversionPlan plan;
   for (const auto& [key, value] : file.metadata().values)
     if (!key.starts_with("split.") && !key.starts_with("deepwell.") && key != "general.alignment")
@@ -150,7 +151,7 @@ Result<ConversionPlan> plan_conversion(const ModelFile& file, const Quantizer* t
   const bool has_experts = std::ranges::any_of(file.tensors(), [](const FileTensor& tensor) {
     return tensor.name.find("_exps") != std::string::npos;
   });
-  const std::string left_out = leave_out_drafting(file, plan.metadata);
+  const std::string left_out = all_drafting ? "" : leave_out_drafting(file, plan.metadata);
   std::int64_t data_bytes = 0;
   for (const FileTensor& from : file.tensors()) {
     if (!left_out.empty() && from.name.starts_with(left_out)) continue;

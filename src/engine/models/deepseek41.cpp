@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// DeepSeek V4.1-Flash: known, not run. Nothing that could be checked against computes it: no published GGUF
-// layout, no implementation but the vendor's own.
+// DeepSeek V4.1-Flash: known, not run; docs/models.md says what it would take.
 #include "engine/models/model.h"
 
 namespace deepwell {

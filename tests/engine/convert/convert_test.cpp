@@ -9,6 +9,7 @@
 
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/convert/convert.h"
+#include "engine/models/loader.h"
 #include "support/run_tokens.h"
 #include "support/temp_dir.h"
 
@@ -29,8 +30,9 @@ std::vector<float> logits_of(std::shared_ptr<const ModelFile> file) {
   return runner.ok() ? testing_support::run_tokens(**runner, tokens, 24) : std::vector<float>();
 }
 
-std::unique_ptr<ModelFile> converted(const ModelFile& from, const Quantizer* type, const std::string& path) {
-  const auto plan = plan_conversion(from, type);
+std::unique_ptr<ModelFile> converted(const ModelFile& from, const Quantizer* type, const std::string& path,
+                                     bool all_drafting = false) {
+  const auto plan = plan_conversion(from, type, all_drafting);
   EXPECT_TRUE(plan.ok()) << plan.error().message;
   if (!plan.ok()) return nullptr;
   ThreadPool pool(2);
@@ -125,6 +127,27 @@ TEST(Convert, TokensAreAsManyAsRowsOfTheTable) {
   EXPECT_EQ(plan->metadata.texts("tokenizer.ggml.tokens")->size(), 64U);
   EXPECT_EQ(plan->metadata.integers("tokenizer.ggml.token_type").back(), 5);
   EXPECT_FALSE(plan->metadata.has("deepwell.tokenizer.ignore_merges"));
+}
+
+// V3's layer that drafts has names that other programs know. V4's has not, so it must be asked for.
+TEST(Convert, KeepsTheLayerThatDrafts) {
+  const TempDir temp;
+  for (const auto& [name, always] : {std::pair{"deepseek2_1", true}, std::pair{"deepseek4_1", false}}) {
+    SCOPED_TRACE(name);
+    const auto from = open_checkpoint(std::string(DEEPWELL_SOURCE_DIR) + "/tests/golden/engine/mtp/" + name);
+    ASSERT_TRUE(from.ok()) << from.error().message;
+    ASSERT_TRUE(has_drafting_layer(**from));
+    const auto plain = converted(**from, nullptr, temp / "plain.gguf");
+    const auto with = converted(**from, nullptr, temp / "with.gguf", /*all_drafting=*/true);
+    ASSERT_TRUE(plain && with);
+    EXPECT_EQ(has_drafting_layer(*plain), always);
+    EXPECT_TRUE(has_drafting_layer(*with));
+    EXPECT_EQ(with->tensors().size(), (*from)->tensors().size());
+    const auto loaded =
+        Runner::load(open_gguf(temp / "with.gguf").value(), {1, CacheType::kF32, true, 64, true});
+    ASSERT_TRUE(loaded.ok()) << loaded.error().message;
+    EXPECT_GT((*loaded)->model().state_width(), 0);
+  }
 }
 
 }  // namespace
