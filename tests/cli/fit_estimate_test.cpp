@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -15,6 +14,7 @@
 
 #include "cli/command.h"
 #include "support/gguf_builder.h"
+#include "support/golden_file.h"
 #include "support/temp_dir.h"
 
 namespace deepwell {
@@ -24,6 +24,8 @@ namespace {
 
 using nlohmann::json;
 using testing_support::GgufBuilder;
+using testing_support::golden_files;
+using testing_support::golden_path;
 using testing_support::TempDir;
 
 constexpr std::int64_t kWidth = 64, kVocabulary = 32, kFfn = 128, kLayers = 2;
@@ -128,7 +130,7 @@ TEST_F(Fit, TheCacheFollowsContextParallelAndType) {
 // A whole small model of that kind, among the golden ones: states beside the pages, tables of integers,
 // streams.
 TEST_F(Fit, CountsDeepseekV4) {
-  const auto file = open_gguf(std::string(DEEPWELL_SOURCE_DIR) + "/tests/golden/engine/models/v4_91.gguf");
+  const auto file = open_gguf(golden_path("models/v4_91.gguf"));
   ASSERT_TRUE(file.ok()) << file.error().message;
   const FitNeeds one = count_needs(**file, {640, 1}).value(), three = count_needs(**file, {640, 3}).value();
   EXPECT_EQ(one.obstacle, "");
@@ -209,12 +211,10 @@ TEST_F(Fit, OldLatentAttentionIsExpandedToFloats) {
 }
 
 TEST_F(Fit, KnowsEveryArchitectureOfTheGoldenModels) {
-  const std::filesystem::path folder =
-      std::filesystem::path(DEEPWELL_SOURCE_DIR) / "tests/golden/engine/models";
   std::set<std::string> seen;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    SCOPED_TRACE(entry.path().filename().string());
-    const auto file = open_gguf(entry.path().string());
+  for (const std::string& path : golden_files("models")) {
+    SCOPED_TRACE(path);
+    const auto file = open_gguf(path);
     ASSERT_TRUE(file.ok()) << file.error().message;
     const auto n = count_needs(**file, {});
     ASSERT_TRUE(n.ok()) << n.error().message;

@@ -9,6 +9,7 @@
 
 #include "engine/quant/weight_format.h"
 #include "support/gguf_builder.h"
+#include "support/golden_file.h"
 #include "support/run_tokens.h"
 #include "support/temp_dir.h"
 
@@ -20,7 +21,7 @@ using namespace testing_support;
 class Deepseek4Test : public testing::Test {
  protected:
   void SetUp() override {
-    auto file = open_gguf(std::string(DEEPWELL_SOURCE_DIR) + "/tests/golden/engine/models/v4_91.gguf");
+    auto file = open_gguf(golden_path("models/v4_91.gguf"));
     ASSERT_TRUE(file.ok());
     file_ = std::move(file).value();
     for (std::int64_t i = 0; i < 150; ++i) tokens_.push_back(static_cast<std::int32_t>(i * 37 % 128));

@@ -10,6 +10,7 @@
 
 #include "engine/formats/file_place.h"
 #include "engine/run/describe.h"
+#include "support/golden_file.h"
 #include "support/run_tokens.h"
 #include "support/temp_dir.h"
 
@@ -18,9 +19,7 @@ namespace {
 
 using namespace testing_support;
 
-std::string golden(const std::string& name) {
-  return std::string(DEEPWELL_SOURCE_DIR) + "/tests/golden/engine/models/" + name + ".gguf";
-}
+std::string golden(const std::string& name) { return golden_path("models/" + name + ".gguf"); }
 
 std::vector<std::int32_t> some_tokens(const Runner& runner, int count) {
   std::vector<std::int32_t> tokens;

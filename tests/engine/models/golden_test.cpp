@@ -5,9 +5,7 @@
 // with a smaller cache.
 #include <gtest/gtest.h>
 
-#include <cstring>
-#include <filesystem>
-
+#include "support/golden_file.h"
 #include "support/run_tokens.h"
 
 namespace deepwell {
@@ -15,28 +13,16 @@ namespace {
 
 using namespace testing_support;
 
-std::vector<std::string> golden_files() {
-  std::vector<std::string> paths;
-  std::error_code missing;
-  const std::string folder = std::string(DEEPWELL_SOURCE_DIR) + "/tests/golden/engine/models";
-  for (const auto& entry : std::filesystem::directory_iterator(folder, missing))
-    if (entry.path().extension() == ".gguf") paths.push_back(entry.path().string());
-  std::sort(paths.begin(), paths.end());
-  return paths;
-}
-
 class GoldenModelTest : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     auto file = open_gguf(GetParam());
     ASSERT_TRUE(file.ok()) << file.error().message;
     file_ = std::move(file).value();
-    for (const std::int64_t token : file_->metadata().integers("golden.tokens"))
-      tokens_.push_back(static_cast<std::int32_t>(token));
+    tokens_ = golden_tokens(*file_);
     const FileTensor* logits = file_->find("golden.logits");
     ASSERT_NE(logits, nullptr);
-    want_.resize(logits->bytes.size() / sizeof(float));
-    std::memcpy(want_.data(), logits->bytes.data(), logits->bytes.size());
+    want_ = golden_floats(*file_, "golden.logits");
     ASSERT_GE(tokens_.size(), 96U);
     ASSERT_EQ(logits->rows(), size());
     vocabulary_ = static_cast<std::size_t>(logits->row_length());
@@ -207,10 +193,11 @@ TEST_P(GoldenModelTest, OnlyTheRowsAskedForAreComputed) {
   EXPECT_EQ(logits.back(), 0.125F);
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryFile, GoldenModelTest, testing::ValuesIn(golden_files()),
-                         [](const auto& test) { return std::filesystem::path(test.param).stem().string(); });
+INSTANTIATE_TEST_SUITE_P(EveryFile, GoldenModelTest, testing::ValuesIn(golden_files("models")), golden_name);
 
-TEST(GoldenModels, AreAllThere) { EXPECT_GE(golden_files().size(), 14U) << "run scripts/golden_models.py"; }
+TEST(GoldenModels, AreAllThere) {
+  EXPECT_GE(golden_files("models").size(), 14U) << "run scripts/golden_models.py";
+}
 
 }  // namespace
 }  // namespace deepwell

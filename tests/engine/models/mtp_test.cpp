@@ -5,11 +5,9 @@
 // last rows of a golden go on from the layer's own words and states.
 #include <gtest/gtest.h>
 
-#include <cstring>
-#include <filesystem>
-
 #include "engine/models/loader.h"
 #include "engine/run/describe.h"
+#include "support/golden_file.h"
 #include "support/run_tokens.h"
 
 namespace deepwell {
@@ -17,27 +15,16 @@ namespace {
 
 using namespace testing_support;
 
-std::vector<std::string> golden_files() {
-  std::vector<std::string> paths;
-  std::error_code missing;
-  const std::string folder = std::string(DEEPWELL_SOURCE_DIR) + "/tests/golden/engine/mtp";
-  for (const auto& entry : std::filesystem::directory_iterator(folder, missing))
-    if (entry.path().extension() == ".gguf") paths.push_back(entry.path().string());
-  std::sort(paths.begin(), paths.end());
-  return paths;
-}
-
 class MtpTest : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     auto file = open_gguf(GetParam());
     ASSERT_TRUE(file.ok()) << file.error().message;
     file_ = std::move(file).value();
-    for (const std::int64_t token : file_->metadata().integers("golden.tokens"))
-      tokens_.push_back(static_cast<std::int32_t>(token));
-    states_ = floats("golden.states");
-    logits_ = floats("golden.logits");
-    next_ = floats("golden.next");
+    tokens_ = golden_tokens(*file_);
+    states_ = golden_floats(*file_, "golden.states");
+    logits_ = golden_floats(*file_, "golden.logits");
+    next_ = golden_floats(*file_, "golden.next");
     auto loaded = Runner::load(file_, options(true));
     ASSERT_TRUE(loaded.ok()) << loaded.error().message;
     runner_ = std::move(loaded).value();
@@ -48,13 +35,6 @@ class MtpTest : public testing::TestWithParam<std::string> {
     ASSERT_EQ(std::ssize(logits_), (given_ + 3) * vocabulary_);
   }
   static RunnerOptions options(bool drafting) { return {2, CacheType::kF32, true, 256, drafting}; }
-  std::vector<float> floats(const char* name) const {
-    const FileTensor* tensor = file_->find(name);
-    if (tensor == nullptr) return {};
-    std::vector<float> values(static_cast<std::size_t>(tensor->rows() * tensor->row_length()));
-    std::memcpy(values.data(), tensor->bytes.data(), values.size() * sizeof(float));
-    return values;
-  }
   struct Drafted {
     std::vector<float> next, logits;
   };
@@ -189,10 +169,9 @@ TEST_P(MtpTest, IsNoPartOfAModelLoadedWithout) {
             cache_layout_of(*file_, CacheType::kF32, true).value().bytes_per_page());
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryFile, MtpTest, testing::ValuesIn(golden_files()),
-                         [](const auto& test) { return std::filesystem::path(test.param).stem().string(); });
+INSTANTIATE_TEST_SUITE_P(EveryFile, MtpTest, testing::ValuesIn(golden_files("mtp")), golden_name);
 
-TEST(GoldenMtp, AreAllThere) { EXPECT_GE(golden_files().size(), 6U) << "run scripts/golden_mtp.py"; }
+TEST(GoldenMtp, AreAllThere) { EXPECT_GE(golden_files("mtp").size(), 6U) << "run scripts/golden_mtp.py"; }
 
 }  // namespace
 }  // namespace deepwell

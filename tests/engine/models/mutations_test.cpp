@@ -5,9 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <filesystem>
 #include <map>
 
+#include "support/golden_file.h"
 #include "support/run_tokens.h"
 #include "support/temp_dir.h"
 #include "support/tiny_model.h"
@@ -105,16 +105,21 @@ TEST(ModelMutations, TinyModelsLoadAndRunOrSayWhyNot) {
   EXPECT_LT(outcome.loaded, 900);
 }
 
-TEST(ModelMutations, GoldenModelsOfEveryArchitectureLoadAndRunOrSayWhyNot) {
+std::vector<std::string> one_of_each_architecture() {
   std::map<std::string, std::string> by_architecture;
-  const std::string folder = std::string(DEEPWELL_SOURCE_DIR) + "/tests/golden/engine/models";
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    const auto file = open_gguf(entry.path().string());
-    ASSERT_TRUE(file.ok());
-    by_architecture[(*file)->architecture()] = read_file(entry.path());
+  for (const std::string& path : golden_files("models")) {
+    const auto file = open_gguf(path);
+    EXPECT_TRUE(file.ok()) << path;
+    if (file.ok()) by_architecture[(*file)->architecture()] = path;
   }
+  std::vector<std::string> paths;
+  for (const auto& [architecture, path] : by_architecture) paths.push_back(path);
+  return paths;
+}
+
+TEST(ModelMutations, GoldenModelsOfEveryArchitectureLoadAndRunOrSayWhyNot) {
   std::vector<std::string> whole;
-  for (auto& [name, bytes] : by_architecture) whole.push_back(std::move(bytes));
+  for (const std::string& path : one_of_each_architecture()) whole.push_back(read_file(path));
   ASSERT_GE(whole.size(), 2U);
   const Outcome outcome = run_mutations(whole, 600, 2027);
   EXPECT_LT(outcome.slowest_seconds, 2.0);
@@ -124,16 +129,9 @@ TEST(ModelMutations, GoldenModelsOfEveryArchitectureLoadAndRunOrSayWhyNot) {
 // NaN in any one tensor of every architecture, over more tokens than a sparse attention keeps.
 TEST(ModelMutations, NanInAnyTensorOfAGoldenModelGivesNothingWorse) {
   const TempDir temp;
-  std::map<std::string, std::string> by_architecture;
-  const std::string folder = std::string(DEEPWELL_SOURCE_DIR) + "/tests/golden/engine/models";
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    const auto file = open_gguf(entry.path().string());
-    ASSERT_TRUE(file.ok());
-    by_architecture[(*file)->architecture()] = entry.path().string();
-  }
   std::vector<std::int32_t> tokens(90);
   std::iota(tokens.begin(), tokens.end(), 0);
-  for (const auto& [architecture, path] : by_architecture) {
+  for (const std::string& path : one_of_each_architecture()) {
     const std::string whole = read_file(path);
     const auto file = open_gguf(path);
     for (const FileTensor& tensor : (*file)->tensors()) {

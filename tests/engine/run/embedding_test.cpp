@@ -6,6 +6,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "support/golden_file.h"
 #include "tiny_engine.h"
 
 namespace deepwell {
@@ -55,8 +56,7 @@ std::shared_ptr<VectorSink> ask(Engine& engine, std::vector<std::int32_t> prompt
 }
 
 TEST(Embedding, IsWhatTransformersComputes) {
-  const std::string golden = std::string(DEEPWELL_SOURCE_DIR) + "/tests/golden/engine/";
-  std::ifstream lines(golden + "run/embeddings.txt");
+  std::ifstream lines(golden_path("run/embeddings.txt"));
   std::string text;
   int compared = 0;
   for (; std::getline(lines, text); ++compared) {
@@ -66,11 +66,9 @@ TEST(Embedding, IsWhatTransformersComputes) {
     SCOPED_TRACE(name + " " + pooling);
     std::vector<double> want;
     for (double x = 0; line >> x;) want.push_back(x);
-    auto file = open_gguf(golden + "models/" + name);
+    auto file = open_gguf(golden_path("models/" + name));
     ASSERT_TRUE(file.ok());
-    std::vector<std::int32_t> tokens;
-    for (const std::int64_t token : (*file)->metadata().integers("golden.tokens"))
-      tokens.push_back(static_cast<std::int32_t>(token));
+    std::vector<std::int32_t> tokens = golden_tokens(**file);
     EngineOptions options;
     options.threads = 2;
     options.exact = true;

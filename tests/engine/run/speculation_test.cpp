@@ -18,6 +18,7 @@
 #include "engine/run/scheduler.h"
 #include "engine/run/sequence.h"
 #include "engine/run/step.h"
+#include "support/golden_file.h"
 #include "support/run_tokens.h"
 #include "tiny_engine.h"
 
@@ -29,7 +30,7 @@ using Tokens = std::vector<std::int32_t>;
 using File = std::shared_ptr<const ModelFile>;
 
 File golden(const std::string& name) {
-  auto file = open_gguf(std::string(DEEPWELL_SOURCE_DIR) + "/tests/golden/engine/" + name);
+  auto file = open_gguf(golden_path(name));
   DW_CHECK(file.ok());
   return std::move(*file);
 }
