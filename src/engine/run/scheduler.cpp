@@ -9,8 +9,10 @@
 #include <thread>
 
 #include "engine/run/cache_memory.h"
+#include "engine/run/delivery.h"
 #include "engine/run/fair_queue.h"
 #include "engine/run/forecast.h"
+#include "engine/run/places.h"
 #include "engine/run/promises.h"
 #include "engine/run/speculation.h"
 #include "engine/run/step.h"
@@ -33,7 +35,8 @@ class Scheduler final : public Engine {
         ends_generation_(std::move(ends_generation)),
         memory_(runner_->cache(), options_, std::move(disk)),
         step_(*runner_),
-        speculation_(std::move(drafter), options_.draft_tokens, memory_) {
+        speculation_(std::move(drafter), options_.draft_tokens, memory_),
+        places_(options_.parallel, mutex_, queue_, stats_, memory_, speculation_) {
     memory_.describe(stats_);
     thread_ = std::thread([this] { run(); });
   }
@@ -92,19 +95,9 @@ class Scheduler final : public Engine {
   void answer_questions();
   void end_those_over();
   void admit();
-  bool make_room(const Sequence& sequence);
-  void start(Sequence& sequence);
-  void put_aside(Sequence& sequence);
-  bool swap_out_one(const Sequence& except);
-  Sequence* displaced_by(const Sequence& waiting);
   void tell_places();
   void compose();
-  bool grow(Sequence& sequence, std::int64_t tokens);
   void compute();
-  void deliver(Sequence& sequence);
-  void deliver_vector(Sequence& sequence);
-  /// Hands one token on; a reason when it was the last.
-  std::optional<FinishReason> deliver(Sequence& sequence, const TokenOutput& output);
   void finish(Sequence& sequence, FinishReason reason, std::string error = {});
   void publish(std::int64_t prompt_tokens, std::int64_t generated_tokens, double seconds);
 
@@ -129,12 +122,11 @@ class Scheduler final : public Engine {
   bool idle_ = true, stop_ = false;
 
   // The engine thread's own.
-  std::vector<Sequence*> running_;  // in the order in which they started
-  std::vector<Sequence*> aside_;    // started, and now waiting again
   std::vector<Sequence*> drawing_;  // those of the step, when nobody reads beside them
   CacheMemory memory_;
   Step step_;
   Speculation speculation_;
+  Places places_;
   Clock::time_point looked_{};
   std::thread thread_;
 };
@@ -270,104 +262,20 @@ void Scheduler::end_those_over() {
 }
 
 void Scheduler::admit() {
-  for (;;) {
-    Sequence* best = nullptr;
-    Sequence* displaced = nullptr;
-    {
+  while (Sequence* const sequence = places_.next()) {
+    const bool first = !sequence->has_started();
+    places_.take(*sequence);
+    if (first) {
       const std::lock_guard lock(mutex_);
-      best = queue_.best();
-      if (best == nullptr) return;
-      if (static_cast<int>(running_.size()) >= options_.parallel) {
-        displaced = displaced_by(*best);
-        if (displaced == nullptr) return;
-      }
+      forecast_.note_start(*sequence, seconds_between(sequence->submitted, sequence->started));
     }
-    if (displaced != nullptr) put_aside(*displaced);
-    if (!make_room(*best)) return;
-    start(*best);
-  }
-}
-
-/// Whose place a waiting request may have: of those it has the better claim than, the one of the account with
-/// the most, started last.
-Sequence* Scheduler::displaced_by(const Sequence& waiting) {
-  Sequence* worst = nullptr;
-  const auto key = [&](const Sequence* s) {
-    return std::pair(s->request.priority, queue_.running(s->request.account));
-  };
-  for (Sequence* sequence : running_)
-    if (queue_.may_displace(waiting, *sequence) && (worst == nullptr || key(worst) <= key(sequence)))
-      worst = sequence;
-  return worst;
-}
-
-// Room for what it has and one token more, beside what those that run have not yet taken for theirs.
-bool Scheduler::make_room(const Sequence& sequence) {
-  const auto still_needed = [&](const Sequence& one) {
-    const auto held = one.cache ? static_cast<std::int64_t>(one.cache->pages().size()) : 0;
-    return std::max<std::int64_t>(0,
-                                  memory_.pages_for(static_cast<std::int64_t>(one.tokens.size()) + 1) - held);
-  };
-  std::int64_t needed = std::min(still_needed(sequence), memory_.pool().pages());
-  for (const Sequence* other : running_) needed += still_needed(*other);
-  while (memory_.available_pages() < needed) {
-    if (swap_out_one(sequence)) continue;
-    Sequence* displaced = nullptr;
-    {
-      const std::lock_guard lock(mutex_);
-      displaced = displaced_by(sequence);
+    try {
+      if (!sequence->cache) memory_.swap_in(*sequence);
+    } catch (const std::bad_alloc&) {
+      finish(*sequence, FinishReason::kError,
+             "the machine has no memory left for this request; it ended, the server goes on");
     }
-    if (displaced == nullptr) return false;
-    needed -= still_needed(*displaced);
-    put_aside(*displaced);
   }
-  return true;
-}
-
-// Of those put aside with pages in the pool, the one that will go on last.
-bool Scheduler::swap_out_one(const Sequence& except) {
-  Sequence* last = nullptr;
-  for (Sequence* sequence : aside_) {
-    if (!sequence->cache || sequence->cache->pages().empty() || sequence == &except) continue;
-    if (last == nullptr || std::pair(last->request.priority, last->started) <=
-                               std::pair(sequence->request.priority, sequence->started))
-      last = sequence;
-  }
-  if (last == nullptr) return false;
-  memory_.swap_out(*last);
-  return true;
-}
-
-void Scheduler::start(Sequence& sequence) {
-  const auto now = Clock::now();
-  {
-    const std::lock_guard lock(mutex_);
-    queue_.start(&sequence);
-    if (!sequence.has_started()) {
-      sequence.started = now;
-      forecast_.note_start(sequence, seconds_between(sequence.submitted, now));
-    }
-    stats_.running = static_cast<int>(running_.size()) + 1;
-  }
-  std::erase(aside_, &sequence);
-  running_.push_back(&sequence);
-  try {
-    if (!sequence.cache) memory_.swap_in(sequence);
-  } catch (const std::bad_alloc&) {
-    finish(sequence, FinishReason::kError,
-           "the machine has no memory left for this request; it ended, the server goes on");
-  }
-}
-
-void Scheduler::put_aside(Sequence& sequence) {
-  std::erase(running_, &sequence);
-  aside_.push_back(&sequence);
-  speculation_.put_aside(sequence);
-  const std::lock_guard lock(mutex_);
-  queue_.add(&sequence);  // first, so that its account never looks idle
-  queue_.stop(&sequence);
-  ++stats_.preemptions;
-  stats_.running = static_cast<int>(running_.size());
 }
 
 // About once a second all who wait hear where they stand; those far from their turn less often.
@@ -379,7 +287,7 @@ void Scheduler::tell_places() {
     const std::lock_guard lock(mutex_);
     if (queue_.waiting() == 0) return;
     looked_ = now;
-    forecast_.look_ahead(queue_, running_, options_.parallel, now);
+    forecast_.look_ahead(queue_, places_.running(), options_.parallel, now);
     int position = 0;
     for (const Forecast::Start& start : forecast_.starts()) {
       Sequence& sequence = *start.sequence;
@@ -404,7 +312,7 @@ void Scheduler::compose() {
   step_.clear();
   std::vector<Sequence*> readers;
   std::vector<std::pair<Sequence*, std::int64_t>> parts;
-  for (Sequence* sequence : running_) {
+  for (Sequence* sequence : places_.running()) {
     // More than one token is left where guesses were taken back.
     if (sequence->reading() || sequence->left() > 1 + speculation_.tokens_max())
       readers.push_back(sequence);
@@ -439,29 +347,14 @@ void Scheduler::compose() {
   std::erase_if(parts, [&](const auto& part) {
     const auto [sequence, count] = part;
     sequence->guess.clear();
-    if (std::find(running_.begin(), running_.end(), sequence) == running_.end()) return true;  // made room
-    if (!grow(*sequence, sequence->done + count)) return true;
+    if (!places_.runs(*sequence)) return true;  // made room
+    if (!places_.grow(*sequence, sequence->done + count)) return true;
     drawing_.push_back(sequence);
     return false;
   });
   // Beside prompts every row has its price; without, guesses ride where the weights are read anyway.
   if (readers.empty()) speculation_.guess(drawing_);
   for (const auto& [sequence, count] : parts) step_.add(*sequence, count);
-}
-
-// Pages for one that runs: from those put aside, then from those that started later.
-bool Scheduler::grow(Sequence& sequence, std::int64_t tokens) {
-  while (!memory_.grow(sequence, tokens)) {
-    if (swap_out_one(sequence)) continue;
-    Sequence* last = &sequence;
-    for (Sequence* other : running_)
-      if (std::pair(last->request.priority, last->started) <
-          std::pair(other->request.priority, other->started))
-        last = other;
-    put_aside(*last);
-    if (last == &sequence) return false;
-  }
-  return true;
 }
 
 void Scheduler::compute() {
@@ -492,17 +385,13 @@ void Scheduler::compute() {
   for (const Sequence* sequence : step_.drawn())
     generated += sequence->request.max_tokens > 0 ? std::ssize(sequence->outputs) : 0;
   publish(step_.prompt_tokens(), generated, seconds);
-  for (Sequence* sequence : step_.pooled()) deliver_vector(*sequence);
-  for (Sequence* sequence : step_.drawn()) deliver(*sequence);
-}
-
-void Scheduler::deliver_vector(Sequence& sequence) {
-  const double rows =
-      *sequence.request.pooling == Pooling::kMean ? static_cast<double>(sequence.prompt_tokens) : 1;
-  std::vector<float> vector;
-  for (const double sum : sequence.pooled) vector.push_back(static_cast<float>(sum / rows));
-  sequence.sink->on_embedding(std::move(vector));
-  finish(sequence, FinishReason::kStop);
+  for (Sequence* sequence : step_.pooled()) {
+    deliver_vector(*sequence);
+    finish(*sequence, FinishReason::kStop);
+  }
+  for (Sequence* sequence : step_.drawn())
+    if (const auto reason = deliver(*sequence, ends_generation_))
+      finish(*sequence, *reason, *reason == FinishReason::kError ? sequence->failure : std::string());
 }
 
 void Scheduler::publish(std::int64_t prompt_tokens, std::int64_t generated_tokens, double seconds) {
@@ -518,54 +407,17 @@ void Scheduler::publish(std::int64_t prompt_tokens, std::int64_t generated_token
   speculation_.describe(stats_);
 }
 
-// Hands the drawn tokens on, and ends the request when one was the last.
-void Scheduler::deliver(Sequence& sequence) {
-  if (sequence.generated == 0) sequence.first_token = Clock::now();
-  if (sequence.request.max_tokens == 0) return finish(sequence, FinishReason::kLength);
-  for (const TokenOutput& output : sequence.outputs)
-    if (const auto reason = deliver(sequence, output)) return finish(sequence, *reason);
-  if (!sequence.failure.empty()) finish(sequence, FinishReason::kError, std::move(sequence.failure));
-}
-
-std::optional<FinishReason> Scheduler::deliver(Sequence& sequence, const TokenOutput& output) {
-  ++sequence.generated;
-  const TokenConstraint* const constraint = sequence.request.constraint.get();
-  const bool may_go_on = sequence.request.ignore_end && constraint == nullptr;
-  if (!may_go_on && ends_generation_ && ends_generation_(output.token)) return FinishReason::kStop;
-  if (!sequence.sink->on_token(output)) return FinishReason::kStop;
-  if (constraint != nullptr && constraint->finished() && &output == &sequence.outputs.back())
-    return FinishReason::kStop;
-  if (sequence.generated >= sequence.request.max_tokens) return FinishReason::kLength;
-  return std::nullopt;
-}
-
 void Scheduler::finish(Sequence& sequence, FinishReason reason, std::string error) {
-  const auto now = Clock::now();
-  const bool produced = sequence.first_token != Clock::time_point{};
-  FinishInfo info{reason, std::move(error)};
-  info.prompt_tokens = sequence.prompt_tokens;
-  info.generated_tokens = sequence.generated;
-  info.cached_tokens = sequence.cached;
-  const bool started = sequence.has_started();
-  info.queue_seconds = seconds_between(sequence.submitted, started ? sequence.started : now);
-  info.prefill_seconds =
-      started ? seconds_between(sequence.started, produced ? sequence.first_token : now) : 0;
-  info.decode_seconds = produced ? seconds_between(sequence.first_token, now) : 0;
-  if (started) info.estimated_queue_seconds = sequence.estimated_wait;
+  const FinishInfo info = finish_info(sequence, reason, std::move(error));
   memory_.close(sequence);
-  const bool running = std::erase(running_, &sequence) > 0;
-  std::erase(aside_, &sequence);
   std::unique_ptr<Sequence> mine;
   {
     const std::lock_guard lock(mutex_);
-    if (running)
-      queue_.stop(&sequence);
-    else
-      queue_.remove(&sequence);
-    if (produced && reason != FinishReason::kCancelled) forecast_.note_finish(sequence, info.decode_seconds);
+    places_.leave(sequence);
+    if (sequence.has_answered() && reason != FinishReason::kCancelled)
+      forecast_.note_finish(sequence, info.decode_seconds);
     if (reason == FinishReason::kCancelled) ++stats_.cancelled;
     if (reason == FinishReason::kError) ++stats_.failed;
-    stats_.running = static_cast<int>(running_.size());
     memory_.describe(stats_);
     if (sequence.request.deadline) {
       auto [at, end] = deadlines_.equal_range(*sequence.request.deadline);

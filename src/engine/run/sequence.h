@@ -58,6 +58,7 @@ struct Sequence {
   int told_position = 0;
 
   bool has_started() const { return started != Clock::time_point{}; }
+  bool has_answered() const { return first_token != Clock::time_point{}; }
   bool reading() const { return done < prompt_tokens; }
   std::int64_t left() const { return static_cast<std::int64_t>(tokens.size()) - done; }
   /// Those that one step may compute together: of the prompt, or drawn.
