@@ -130,6 +130,12 @@ TEST(Engine, GuessesSaveStepsAndChangeNoToken) {
   const auto without = tiny_engine(plain);
   const auto with = tiny_engine();
   std::vector<std::shared_ptr<NotingSink>> sinks[2];
+  // The first repeats itself, alone: before a guess was tried nothing is known of its cost.
+  EngineRequest repeating = request_of(some_prompt(6, 99), 60);
+  repeating.sampling.logit_bias = {{5, 1000.0F}};
+  sinks[0].push_back(submit(*without, repeating));
+  sinks[1].push_back(submit(*with, repeating));
+  for (const auto& sink : sinks) sink[0]->wait();
   for (std::uint64_t i = 0; i < 12; ++i) {
     Tokens prompt = some_prompt(6 + i * 5, i);
     for (int again = 0; again < 3; ++again) prompt.insert(prompt.end(), prompt.begin(), prompt.begin() + 6);
