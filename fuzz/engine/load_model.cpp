@@ -1,40 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as a model: an error in one line, or a model that a forward pass runs through, and one of its
 // layer that drafts, where it has one.
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "engine/formats/gguf_part.h"
+#include "engine/formats/listed_model_file.h"
 #include "engine/run/runner.h"
 
 namespace deepwell {
 namespace {
 
 /// A model file that is only in memory.
-class BytesModel final : public ModelFile {
+class BytesModel final : public ListedModelFile {
  public:
-  BytesModel(GgufPart part, std::size_t bytes)
-      : part_(std::move(part)), bytes_(static_cast<std::int64_t>(bytes)) {}
-  const std::string& path() const override { return path_; }
-  const Metadata& metadata() const override { return part_.metadata; }
-  std::span<const FileTensor> tensors() const override { return part_.tensors; }
-  const FileTensor* find(std::string_view name) const override {
-    const auto at = std::find_if(part_.tensors.begin(), part_.tensors.end(),
-                                 [&](const FileTensor& tensor) { return tensor.name == name; });
-    return at == part_.tensors.end() ? nullptr : &*at;
+  BytesModel(GgufPart part, std::size_t bytes) : ListedModelFile("fuzz.gguf") {
+    metadata_ = std::move(part.metadata);
+    for (FileTensor& tensor : part.tensors) add(std::move(tensor));
+    file_bytes_ = static_cast<std::int64_t>(bytes);
   }
-  std::int64_t file_bytes() const override { return bytes_; }
-  void release(std::span<const std::byte>) const override {}
-
- private:
-  std::string path_ = "fuzz.gguf";
-  GgufPart part_;
-  std::int64_t bytes_;
 };
 
 void load_and_run(std::span<const std::byte> bytes) {

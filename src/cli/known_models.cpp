@@ -10,6 +10,7 @@
 #include <initializer_list>
 
 #include "base/human.h"
+#include "engine/formats/listed_model_file.h"
 #include "engine/quant/weight_format.h"
 
 namespace deepwell {
@@ -36,26 +37,14 @@ constexpr ModelDimensions kModels[] = {
     {"r1-distill-llama-70b", "llama", 80, 8192, 64, 0, 28672, 128256, 131072, 0, 0, 0, 0, 0, 0, 0, 8},
 };
 
-class HeaderOnly final : public ModelFile {
+class HeaderOnly final : public ListedModelFile {
  public:
-  explicit HeaderOnly(std::string name) : path_(std::move(name)) {}
-  const std::string& path() const override { return path_; }
-  const Metadata& metadata() const override { return metadata_; }
-  std::span<const FileTensor> tensors() const override { return tensors_; }
-  const FileTensor* find(std::string_view name) const override {
-    const auto found = std::ranges::find(tensors_, name, &FileTensor::name);
-    return found == tensors_.end() ? nullptr : &*found;
+  explicit HeaderOnly(std::string name) : ListedModelFile(std::move(name)) {}
+  void set(const std::string& key, MetadataValue value) { metadata_.values[key] = std::move(value); }
+  void add(FileTensor tensor) {
+    file_bytes_ += tensor.data_bytes();
+    ListedModelFile::add(std::move(tensor));
   }
-  std::int64_t file_bytes() const override {
-    std::int64_t bytes = 0;
-    for (const FileTensor& tensor : tensors_) bytes += tensor.data_bytes();
-    return bytes;
-  }
-  void release(std::span<const std::byte>) const override {}
-
-  std::string path_;
-  Metadata metadata_;
-  std::vector<FileTensor> tensors_;
 };
 
 /// Writes what one model's header has, layer by layer.
@@ -65,8 +54,8 @@ class Writer {
       : file_(file), s_(shape), type_(type), mixed_(mixed) {}
 
   void write() {
-    file_.metadata_.values["general.architecture"] = std::string(s_.architecture);
-    file_.metadata_.values["general.name"] = std::string(s_.name);
+    file_.set("general.architecture", std::string(s_.architecture));
+    file_.set("general.name", std::string(s_.name));
     set("block_count", s_.layers + s_.drafting);
     if (s_.drafting > 0) set("nextn_predict_layers", s_.drafting);
     set("context_length", s_.context);
@@ -112,7 +101,7 @@ class Writer {
   static constexpr std::int64_t kHashLayers = 3;  // of V4: experts by token
 
   void set(std::string_view key, std::int64_t value) {
-    file_.metadata_.values[fmt::format("{}.{}", s_.architecture, key)] = value;
+    file_.set(fmt::format("{}.{}", s_.architecture, key), value);
   }
   /// `fine`: among those that a mix keeps in more bits.
   TypeId pick(std::int64_t row_length, bool fine) const {
@@ -126,7 +115,7 @@ class Writer {
     tensor.type = type;
     tensor.dims = static_cast<int>(shape.size());
     std::copy(shape.begin(), shape.end(), tensor.shape.begin());
-    file_.tensors_.push_back(std::move(tensor));
+    file_.add(std::move(tensor));
   }
   void matrix(std::string_view name, std::initializer_list<std::int64_t> shape, bool fine = false) {
     add(name, pick(*shape.begin(), fine), shape);
@@ -165,7 +154,7 @@ class Writer {
     write_index_keys();
     std::vector<std::int64_t> ratios;
     for (std::int64_t i = 0; i < s_.layers + s_.drafting; ++i) ratios.push_back(ratio_of(i));
-    file_.metadata_.values[fmt::format("{}.attention.compress_ratios", s_.architecture)] = ratios;
+    file_.set(fmt::format("{}.attention.compress_ratios", s_.architecture), ratios);
   }
   /// The first two layers have a window only (Flash) or compress by 128 (Pro); then 4 and 128 take turns.
   /// What drafts has a window only.

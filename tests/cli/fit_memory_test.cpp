@@ -13,6 +13,7 @@
 #include <numeric>
 
 #include "cli/known_models.h"
+#include "engine/formats/listed_model_file.h"
 #include "engine/run/fit_work.h"
 #include "engine/run/mtp_drafter.h"
 #include "engine/run/runner.h"
@@ -23,12 +24,11 @@ namespace deepwell {
 namespace {
 
 /// A header with zeros for weights: one stretch of memory that all tensors share, and that takes none.
-class Zeros final : public ModelFile {
+class Zeros final : public ListedModelFile {
  public:
-  explicit Zeros(const ModelFile& header)
-      : path_(header.path()),
-        metadata_(header.metadata()),
-        tensors_(header.tensors().begin(), header.tensors().end()) {
+  explicit Zeros(const ModelFile& header) : ListedModelFile(header.path()) {
+    metadata_ = header.metadata();
+    for (const FileTensor& tensor : header.tensors()) add(tensor);
     metadata_.values["tokenizer.ggml.model"] = std::string("none");
     for (const FileTensor& tensor : tensors_)
       size_ = std::max(size_, static_cast<std::size_t>(tensor.data_bytes()));
@@ -38,20 +38,8 @@ class Zeros final : public ModelFile {
       tensor.bytes = {static_cast<const std::byte*>(memory_), static_cast<std::size_t>(tensor.data_bytes())};
   }
   ~Zeros() override { ::munmap(memory_, size_); }
-  const std::string& path() const override { return path_; }
-  const Metadata& metadata() const override { return metadata_; }
-  std::span<const FileTensor> tensors() const override { return tensors_; }
-  const FileTensor* find(std::string_view name) const override {
-    const auto found = std::ranges::find(tensors_, name, &FileTensor::name);
-    return found == tensors_.end() ? nullptr : &*found;
-  }
-  std::int64_t file_bytes() const override { return 0; }
-  void release(std::span<const std::byte>) const override {}
 
  private:
-  std::string path_;
-  Metadata metadata_;
-  std::vector<FileTensor> tensors_;
   std::size_t size_ = 1;
   void* memory_ = nullptr;
 };

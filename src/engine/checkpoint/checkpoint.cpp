@@ -6,50 +6,42 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <unordered_map>
 
 #include "base/human.h"
 #include "engine/checkpoint/shards.h"
 #include "engine/checkpoint/translation.h"
+#include "engine/formats/listed_model_file.h"
 
 namespace deepwell {
 namespace fs = std::filesystem;
 namespace {
 
-class CheckpointFile final : public ModelFile {
+class CheckpointFile final : public ListedModelFile {
  public:
-  CheckpointFile(std::string path, Shards shards) : path_(std::move(path)), shards_(std::move(shards)) {}
+  CheckpointFile(std::string path, Shards shards)
+      : ListedModelFile(std::move(path)), shards_(std::move(shards)) {
+    file_bytes_ = shards_.file_bytes();
+  }
   const Shards& shards() const { return shards_; }
   Status fill(Translation translation, Metadata extra) {
     metadata_ = std::move(translation.metadata);
     metadata_.values.merge(extra.values);
-    tensors_ = std::move(translation.tensors);
-    for (std::size_t i = 0; i < tensors_.size(); ++i)
-      if (!index_.emplace(tensors_[i].name, i).second)
+    for (FileTensor& tensor : translation.tensors) {
+      const std::string name = tensor.name;
+      if (!add(std::move(tensor)))
         return Error{ErrorCode::kCorrupt,
                      fmt::format("{}: two tensors become '{}'; fetch the directory again", printable(path_),
-                                 printable(tensors_[i].name))};
+                                 printable(name))};
+    }
     return Done{};
   }
 
-  const std::string& path() const override { return path_; }
-  const Metadata& metadata() const override { return metadata_; }
-  std::span<const FileTensor> tensors() const override { return tensors_; }
-  const FileTensor* find(std::string_view name) const override {
-    const auto found = index_.find(name);
-    return found == index_.end() ? nullptr : &tensors_[found->second];
-  }
-  std::int64_t file_bytes() const override { return shards_.file_bytes(); }
   void release(std::span<const std::byte> bytes) const override {
     if (!bytes.empty()) shards_.release(bytes);
   }
 
  private:
-  std::string path_;
   Shards shards_;
-  Metadata metadata_;
-  std::vector<FileTensor> tensors_;
-  std::unordered_map<std::string_view, std::size_t> index_;  // views of names in tensors_
 };
 
 Result<const CheckpointFamily*> family_of(const ConfigJson& config) {

@@ -4,14 +4,13 @@
 
 #include <algorithm>
 #include <functional>
-#include <unordered_map>
 
 #include "base/human.h"
 #include "base/mapped_file.h"
 #include "engine/formats/file_place.h"
 #include "engine/formats/gguf_part.h"
 #include "engine/formats/gguf_split.h"
-#include "engine/formats/model_file.h"
+#include "engine/formats/listed_model_file.h"
 
 namespace deepwell {
 namespace {
@@ -28,18 +27,11 @@ Result<OpenPart> open_part(const std::string& path) {
   return OpenPart{path, std::move(file), std::move(content)};
 }
 
-class GgufFile final : public ModelFile, public PlacedFile {
+class GgufFile final : public ListedModelFile, public PlacedFile {
  public:
+  explicit GgufFile(std::string path) : ListedModelFile(std::move(path)) {}
   static Result<std::unique_ptr<ModelFile>> join(std::string path, std::vector<OpenPart> parts);
 
-  const std::string& path() const override { return path_; }
-  const Metadata& metadata() const override { return metadata_; }
-  std::span<const FileTensor> tensors() const override { return tensors_; }
-  const FileTensor* find(std::string_view name) const override {
-    const auto found = index_.find(name);
-    return found == index_.end() ? nullptr : &tensors_[found->second];
-  }
-  std::int64_t file_bytes() const override { return file_bytes_; }
   void release(std::span<const std::byte> bytes) const override {
     if (!bytes.empty()) files_[owner(bytes)].release(bytes);
   }
@@ -62,28 +54,18 @@ class GgufFile final : public ModelFile, public PlacedFile {
     return static_cast<std::size_t>(owner - files_.begin());
   }
 
-  std::string path_;
-  Metadata metadata_;
   std::vector<MappedFile> files_;
   std::vector<std::string> paths_;  // of files_
-  std::vector<FileTensor> tensors_;
-  std::unordered_map<std::string_view, std::size_t> index_;  // views of names in tensors_
-  std::int64_t file_bytes_ = 0;
 };
 
 Result<std::unique_ptr<ModelFile>> GgufFile::join(std::string path, std::vector<OpenPart> parts) {
-  auto model = std::make_unique<GgufFile>();
-  model->path_ = std::move(path);
+  auto model = std::make_unique<GgufFile>(std::move(path));
   model->metadata_ = std::move(parts.front().content.metadata);
-  std::size_t count = 0;
-  for (const OpenPart& part : parts) count += part.content.tensors.size();
-  model->tensors_.reserve(count);  // no growth below: index_ looks into it
   for (OpenPart& part : parts) {
     model->file_bytes_ += static_cast<std::int64_t>(part.file.bytes().size());
     for (FileTensor& tensor : part.content.tensors) {
-      model->tensors_.push_back(std::move(tensor));
-      const std::string& name = model->tensors_.back().name;
-      if (!model->index_.emplace(name, model->tensors_.size() - 1).second)
+      const std::string name = tensor.name;
+      if (!model->add(std::move(tensor)))
         return Error{ErrorCode::kCorrupt,
                      fmt::format("{}: tensor '{}' is in two parts of the set: the parts belong to "
                                  "different models; fetch them again",

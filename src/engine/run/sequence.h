@@ -55,7 +55,6 @@ struct Sequence {
   Clock::time_point submitted = Clock::now(), started, first_token, told;
   double estimated_wait = -1;  // from submission, as first told
   double raw_estimate = -1;    // the same before the forecast's correction
-  int told_position = 0;
 
   bool has_started() const { return started != Clock::time_point{}; }
   bool has_answered() const { return first_token != Clock::time_point{}; }

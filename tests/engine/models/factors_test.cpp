@@ -4,10 +4,11 @@
 // beside it: the logits stay the reference's.
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <list>
 
 #include "base/half.h"
+#include "engine/formats/listed_model_file.h"
+#include "support/golden_file.h"
 #include "support/run_tokens.h"
 
 namespace deepwell {
@@ -16,27 +17,22 @@ namespace {
 using namespace testing_support;
 
 /// A file with other tensors.
-class Edited final : public ModelFile {
+class Edited final : public ListedModelFile {
  public:
-  explicit Edited(const ModelFile& file) : list(file.tensors().begin(), file.tensors().end()), file_(file) {}
-  const std::string& path() const override { return file_.path(); }
-  const Metadata& metadata() const override { return file_.metadata(); }
-  std::span<const FileTensor> tensors() const override { return list; }
-  const FileTensor* find(std::string_view name) const override {
-    const auto found = std::ranges::find(list, name, &FileTensor::name);
-    return found == list.end() ? nullptr : &*found;
+  explicit Edited(const ModelFile& file) : ListedModelFile(file.path()) {
+    metadata_ = file.metadata();
+    file_bytes_ = file.file_bytes();
+    for (const FileTensor& tensor : file.tensors()) add(tensor);
   }
-  std::int64_t file_bytes() const override { return file_.file_bytes(); }
-  void release(std::span<const std::byte>) const override {}
+  using ListedModelFile::add;
+  std::span<FileTensor> list() { return tensors_; }
 
   std::span<const std::byte> keep(std::vector<std::byte> bytes) {
     kept_.push_back(std::move(bytes));
     return kept_.back();
   }
-  std::vector<FileTensor> list;
 
  private:
-  const ModelFile& file_;
   std::list<std::vector<std::byte>> kept_;
 };
 
@@ -63,22 +59,17 @@ FileTensor divided(Edited& file, FileTensor& tensor) {
 
 TEST(Factors, BesideAMatrixAreApplied) {
   for (const char* name : {"v3_61", "v2_lite_legacy_44", "qwen3moe_31", "v4_91", "llama_plain_1"}) {
-    const auto file =
-        open_gguf(std::string(DEEPWELL_SOURCE_DIR) + "/tests/golden/engine/models/" + name + ".gguf");
+    const auto file = open_gguf(golden_path(std::string("models/") + name + ".gguf"));
     ASSERT_TRUE(file.ok()) << file.error().message;
     const auto edited = std::make_shared<Edited>(**file);
     std::vector<FileTensor> more;
-    for (FileTensor& tensor : edited->list)
+    for (FileTensor& tensor : edited->list())
       if (tensor.type == TypeId::kF16 && tensor.name.starts_with("blk.") && tensor.name.ends_with(".weight"))
         more.push_back(divided(*edited, tensor));
     ASSERT_GT(more.size(), 10U);
-    edited->list.insert(edited->list.end(), more.begin(), more.end());
-    std::vector<std::int32_t> tokens;
-    for (const std::int64_t token : (*file)->metadata().integers("golden.tokens"))
-      tokens.push_back(static_cast<std::int32_t>(token));
-    const FileTensor* const golden = (*file)->find("golden.logits");
-    std::vector<float> want(golden->bytes.size() / sizeof(float));
-    std::memcpy(want.data(), golden->bytes.data(), golden->bytes.size());
+    for (const FileTensor& tensor : more) ASSERT_TRUE(edited->add(tensor));
+    const auto tokens = golden_tokens(**file);
+    const auto want = golden_floats(**file, "golden.logits");
     for (const bool exact : {true, false}) {
       auto runner = Runner::load(edited, {2, CacheType::kF32, exact, 1024});
       ASSERT_TRUE(runner.ok()) << runner.error().message;
@@ -93,7 +84,7 @@ TEST(Factors, BesideAMatrixAreApplied) {
 }
 
 TEST(Factors, ThatDoNotFitAreRefused) {
-  const auto file = open_gguf(std::string(DEEPWELL_SOURCE_DIR) + "/tests/golden/engine/models/v3_61.gguf");
+  const auto file = open_gguf(golden_path("models/v3_61.gguf"));
   ASSERT_TRUE(file.ok()) << file.error().message;
   for (const auto& [name, size] : {std::pair<std::string, std::size_t>{"blk.1.ffn_up_exps.scale", 3},
                                    {"blk.0.attn_output.scale", 2},
@@ -103,7 +94,7 @@ TEST(Factors, ThatDoNotFitAreRefused) {
     beside.name = name;
     beside.shape[0] = static_cast<std::int64_t>(size);
     beside.bytes = edited->keep(std::vector<std::byte>(size * sizeof(float)));
-    edited->list.push_back(beside);
+    ASSERT_TRUE(edited->add(beside));
     const auto runner = Runner::load(edited, {1, CacheType::kF32, true, 64});
     ASSERT_FALSE(runner.ok()) << name;
     EXPECT_NE(runner.error().message.find(name), std::string::npos) << runner.error().message;
