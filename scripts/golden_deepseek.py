@@ -17,6 +17,7 @@ from transformers import (DeepseekV2Config, DeepseekV2ForCausalLM, DeepseekV3Con
                           DeepseekV32Config, DeepseekV32ForCausalLM, Qwen3Config, Qwen3ForCausalLM, Qwen3MoeConfig,
                           Qwen3MoeForCausalLM)
 
+import golden_gguf
 from golden_models import OUT, TOKENS
 
 COMMON = dict(hidden_size=64, num_attention_heads=4, num_hidden_layers=2, vocab_size=128, intermediate_size=96,
@@ -182,16 +183,10 @@ def write(case: str, arch: str, config, model, seed: int) -> None:
         out.add_expert_count(getattr(config, "n_routed_experts", None) or config.num_experts)
         out.add_expert_used_count(config.num_experts_per_tok)
         out.add_expert_feed_forward_length(config.moe_intermediate_size)
-    out.add_array("golden.tokens", [int(t) for t in tokens])
     for name, value in tensors(case, config, model):
         keep = value.ndim == 1 or "ffn_gate_inp" in name or "indexer.proj" in name
         out.add_tensor(name, np.ascontiguousarray(value, dtype=np.float32 if keep else np.float16))
-    out.add_tensor("golden.logits", np.ascontiguousarray(logits, dtype=np.float32))
-    out.write_header_to_file()
-    out.write_kv_data_to_file()
-    out.write_tensors_to_file()
-    out.close()
-    print(f"{path.name}: {path.stat().st_size} bytes, logits in {logits.min():.2f} .. {logits.max():.2f}")
+    golden_gguf.finish(out, path, tokens, logits=logits)
 
 
 def main() -> None:

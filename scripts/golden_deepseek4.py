@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from transformers import DeepseekV4Config, DeepseekV4ForCausalLM
 
+import golden_gguf
 from golden_models import OUT
 
 TOKENS = 320
@@ -161,17 +162,11 @@ def write(case: str, config, model, seed: int) -> None:
     out.add_uint32("deepseek4.hyper_connection.sinkhorn_iterations", config.hc_sinkhorn_iters)
     out.add_float32("deepseek4.hyper_connection.epsilon", config.hc_eps)
     out.add_uint32("deepseek4.hash_layer_count", config.mlp_layer_types.count("hash_moe"))
-    out.add_array("golden.tokens", [int(t) for t in tokens])
     for name, value in tensors(config, model):
         if value.dtype != np.int32:
             value = value.astype(np.float32 if any(part in name for part in F32) else np.float16)
         out.add_tensor(name, np.ascontiguousarray(value))
-    out.add_tensor("golden.logits", np.ascontiguousarray(logits, dtype=np.float32))
-    out.write_header_to_file()
-    out.write_kv_data_to_file()
-    out.write_tensors_to_file()
-    out.close()
-    print(f"{path.name}: {path.stat().st_size} bytes, logits in {logits.min():.2f} .. {logits.max():.2f}")
+    golden_gguf.finish(out, path, tokens, logits=logits)
 
 
 def main() -> None:

@@ -14,6 +14,8 @@ import gguf
 import numpy as np
 from safetensors.numpy import save_file
 
+import golden_gguf
+
 OUT = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden" / "engine" / "models"
 CHECKPOINT = OUT.parent / "checkpoints" / "deepseek_moe"
 TOKENS, VOCAB, WIDTH, LAYERS, HEADS, HEAD, FFN = 96, 128, 64, 2, 4, 16, 96
@@ -160,16 +162,10 @@ def main():
         out.add_expert_shared_count(SHARED)
         out.add_expert_feed_forward_length(EXPERT_FFN)
         out.add_expert_weights_scale(1.0)
-        out.add_array("golden.tokens", [int(t) for t in tokens])
         for name, value in weights.items():
             kind = np.float32 if keep_f32(name, value.shape) else np.float16
             out.add_tensor(name, np.ascontiguousarray(value, dtype=kind))
-        out.add_tensor("golden.logits", logits)
-        out.write_header_to_file()
-        out.write_kv_data_to_file()
-        out.write_tensors_to_file()
-        out.close()
-        print(f"{path.name}: {path.stat().st_size} bytes, logits in {logits.min():.2f} .. {logits.max():.2f}")
+        golden_gguf.finish(out, path, tokens, logits=logits)
 
 
 if __name__ == "__main__":

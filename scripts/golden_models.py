@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
+import golden_gguf
+
 OUT = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden" / "engine" / "models"
 SIZES = dict(hidden_size=64, num_attention_heads=4, num_key_value_heads=2, num_hidden_layers=2, vocab_size=128,
              intermediate_size=96, max_position_embeddings=512, initializer_range=0.1)
@@ -97,7 +99,6 @@ def write(case: str, config, model, rope: dict, tied: bool, seed: int) -> None:
     if rope["rope_type"] == "linear":
         out.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
         out.add_rope_scaling_factor(rope["factor"])
-    out.add_array("golden.tokens", [int(t) for t in tokens])
     for name, tensor in model.state_dict().items():
         if tied and name == "lm_head.weight":
             continue
@@ -110,12 +111,7 @@ def write(case: str, config, model, rope: dict, tied: bool, seed: int) -> None:
         out.add_tensor(gguf_name(name), np.ascontiguousarray(values, dtype=np.float16 if matrix else np.float32))
     if rope["rope_type"] == "llama3":
         out.add_tensor("rope_freqs.weight", llama3_divisors(config, rope))
-    out.add_tensor("golden.logits", np.ascontiguousarray(logits, dtype=np.float32))
-    out.write_header_to_file()
-    out.write_kv_data_to_file()
-    out.write_tensors_to_file()
-    out.close()
-    print(f"{path.name}: {path.stat().st_size} bytes, logits in {logits.min():.2f} .. {logits.max():.2f}")
+    golden_gguf.finish(out, path, tokens, logits=logits)
 
 
 def main() -> None:

@@ -14,6 +14,8 @@ import pathlib
 import gguf
 import numpy as np
 
+import golden_gguf
+
 OUT = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden" / "engine" / "mtp"
 ROWS, CHAIN, VOCAB, WIDTH, HEADS, EPS = 48, 3, 128, 64, 4, 1e-6
 EXPERTS, USED, FFN = 8, 2, 32
@@ -361,18 +363,11 @@ def write(arch, reference, layer_shapes, seed):
     path = OUT / f"{arch}_{seed}.gguf"
     out = gguf.GGUFWriter(path, arch)
     metadata(out, arch)
-    out.add_array("golden.tokens", [int(t) for t in tokens])
     named = model | {"blk.0." + n: v for n, v in trunk.items()} | {"blk.1." + n: v for n, v in layer.items()}
     for name, value in named.items():
         kind = np.float32 if keep_f32(name, value.shape) else np.float16
         out.add_tensor(name, np.ascontiguousarray(value, dtype=kind))
-    for name, value in (("states", given), ("logits", logits), ("next", following)):
-        out.add_tensor("golden." + name, np.ascontiguousarray(value, dtype=np.float32))
-    out.write_header_to_file()
-    out.write_kv_data_to_file()
-    out.write_tensors_to_file()
-    out.close()
-    print(f"{path.name}: {path.stat().st_size} bytes, logits in {logits.min():.2f} .. {logits.max():.2f}")
+    golden_gguf.finish(out, path, tokens, states=given, logits=logits, next=following)
     if seed == 1:  # the same as a checkpoint
         write_checkpoint(OUT / path.stem, *(v3_checkpoint if arch == "deepseek2" else v4_checkpoint)(named))
 
