@@ -20,6 +20,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -40,7 +41,9 @@ class Running:
 
     def __init__(self, command, port):
         self.port = port
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.folder = tempfile.TemporaryDirectory()  # some write logs where they run
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                        cwd=self.folder.name)
         self.program = command[0]
 
     def wait_until_healthy(self):
@@ -65,6 +68,7 @@ class Running:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self.folder.cleanup()
 
 
 def servers(options):
@@ -113,9 +117,9 @@ def turn(name, command, options, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, type=os.path.abspath)
-    parser.add_argument("--deepwell", required=True)
-    parser.add_argument("--llama-server")
-    parser.add_argument("--ik-server")
+    parser.add_argument("--deepwell", required=True, type=os.path.abspath)
+    parser.add_argument("--llama-server", type=os.path.abspath)
+    parser.add_argument("--ik-server", type=os.path.abspath)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--requests", type=int, default=32)
     parser.add_argument("--tokens", type=int, default=48)

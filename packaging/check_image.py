@@ -3,9 +3,11 @@
 """Runs the steps of packaging/Dockerfile where no container engine is: each FROM is a copy of a Debian root, each RUN
 runs in it by chroot, COPY, ENV, WORKDIR, USER and CMD do what they say. At the end the program starts and answers.
 
-Usage (as root): check_image.py [--root DIR] [--cache DIR]
-  --root DIR      a minimal Debian 12 (debootstrap --variant=minbase bookworm DIR); made when not given
-  --cache DIR     a ccache folder to compile with
+Usage (as root): check_image.py [--root DIR] [--cache DIR] [--certificates FILE] [--folder DIR]
+  --root DIR            a minimal Debian 12 (debootstrap --variant=minbase bookworm DIR); made when not given
+  --cache DIR           a ccache folder to compile with
+  --certificates FILE   what downloads shall trust, where the network inspects traffic
+  --folder DIR          where the images are made, 5 GB, and removed at the end (the system's, for temporary files)
 What it cannot show: layers, the engine's own user and network namespaces, VOLUME and published ports."""
 import argparse
 import os
@@ -13,7 +15,9 @@ import pathlib
 import re
 import shlex
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -27,15 +31,28 @@ def steps(text):
     return [tuple(line.strip().split(None, 1)) for line in text.replace("\\\n", " ").splitlines() if line.strip()]
 
 
+def left_out(folder, names):
+    """What .dockerignore keeps out of the image: names at the top, and with **/ anywhere."""
+    patterns = (SOURCE / ".dockerignore").read_text().split()
+    top = pathlib.Path(folder) == SOURCE
+    return {name for name in names for pattern in patterns
+            if name == pattern.removeprefix("**/") and (top or pattern.startswith("**/"))}
+
+
 class Stage:
-    def __init__(self, root, base):
-        subprocess.run(["cp", "-a", "--reflink=auto", str(base), str(root)], check=True)
-        self.root, self.folder, self.user, self.variables = root, "/", None, {"PATH": "/usr/local/sbin:/usr/local/bin:"
-                                                                              "/usr/sbin:/usr/bin:/sbin:/bin"}
-        shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
-        self.mounted = []
+    def __init__(self, root):
+        self.root, self.folder, self.user, self.mounted = root, "/", None, []
+        self.variables = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
+
+    def fill(self, base, certificates):
+        subprocess.run(["cp", "-a", "--reflink=auto", str(base), str(self.root)], check=True)
+        shutil.copy("/etc/resolv.conf", self.root / "etc/resolv.conf")
         for name in ("proc", "dev"):
             self.mount(f"/{name}", name)
+        if certificates:
+            shutil.copy(certificates, self.root / "etc/network-certificates.pem")
+            for name in ("SSL_CERT_FILE", "CARGO_HTTP_CAINFO", "NODE_EXTRA_CA_CERTS", "PIP_CERT"):
+                self.variables[name] = "/etc/network-certificates.pem"
 
     def mount(self, source, name):
         target = self.root / name
@@ -44,9 +61,21 @@ class Stage:
         self.mounted.append(target)
 
     def leave(self):
-        for target in reversed(self.mounted):
-            subprocess.run(["umount", str(target)], check=True)
-        self.mounted = []
+        """Unmounts; what a step that failed left running may hold on for a moment. No folder is removed before: what is
+        mounted is this machine's."""
+        for _ in range(60):
+            while self.mounted and subprocess.run(["umount", str(self.mounted[-1])], capture_output=True).returncode == 0:
+                self.mounted.pop()
+            if not self.mounted:
+                return
+            time.sleep(0.5)
+        raise SystemExit(f"{self.mounted[-1]} is in use; end what runs in {self.root}, then unmount and remove it")
+
+    def become(self, user):
+        self.user = user
+        for line in (self.root / "etc/passwd").read_text().splitlines():
+            if line.split(":")[0] == user:
+                self.variables["HOME"] = line.split(":")[5]
 
     def command(self, words, **more):
         user = [f"--userspec={self.user}:{self.user}"] if self.user else []
@@ -65,10 +94,9 @@ class Stage:
         place.mkdir(parents=True, exist_ok=True)
         for source in sources:
             found = source_root / source.lstrip("/")
-            if found.is_dir():  # its content, as COPY has it; what .dockerignore names stays behind
-                names = [line.split("/")[-1] for line in (SOURCE / ".dockerignore").read_text().split()]
-                left_out = shutil.ignore_patterns(*names) if source_root == SOURCE else None
-                shutil.copytree(found, place, symlinks=True, ignore=left_out, dirs_exist_ok=True)
+            if found.is_dir():  # its content, as COPY has it
+                ignore = left_out if source_root == SOURCE else None
+                shutil.copytree(found, place, symlinks=True, ignore=ignore, dirs_exist_ok=True)
             else:
                 shutil.copy2(found, place)
 
@@ -76,11 +104,14 @@ class Stage:
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--root", type=pathlib.Path)
-    options.add_argument("--cache")
+    options.add_argument("--cache", type=os.path.abspath)
+    options.add_argument("--certificates", type=pathlib.Path)
+    options.add_argument("--folder")
     given = options.parse_args()
     if os.geteuid() != 0:
         raise SystemExit("chroot and mount need root")
-    work = pathlib.Path(tempfile.mkdtemp(prefix="deepwell-image-"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # as Ctrl-C: what was mounted is unmounted
+    work = pathlib.Path(tempfile.mkdtemp(prefix="deepwell-image-", dir=given.folder))
     base = given.root
     if base is None:
         base = work / "base"
@@ -91,7 +122,8 @@ def main():
             print(f"== {word} {rest}", flush=True)
             if word == "FROM":
                 name = rest.split()[2] if " AS " in rest else f"stage{len(stages)}"
-                stage = stages[name] = Stage(work / name, base)
+                stage = stages[name] = Stage(work / name)
+                stage.fill(base, given.certificates)
                 if given.cache and len(stages) == 1:
                     stage.mount(given.cache, "ccache")
                     stage.variables["CCACHE_DIR"] = "/ccache"
@@ -109,7 +141,7 @@ def main():
                     origin = stages[words.pop(0).split("=")[1]].root
                 stage.copy(words[:-1], words[-1], origin)
             elif word == "USER":
-                stage.user = rest
+                stage.become(rest)
             elif word in ("ENTRYPOINT", "CMD"):
                 words = re.findall(r'"([^"]*)"', rest)
                 entry, default = (words, default) if word == "ENTRYPOINT" else (entry, words)

@@ -48,9 +48,9 @@ def write_tokenizer(folder):
 
 
 class Server:
-    def __init__(self, folder, *flags, before=None):
+    def __init__(self, folder, *flags, before=None, model="model"):
         self.log = open(folder / "server.log", "ab")
-        self.process = subprocess.Popen([PROGRAM, "serve", str(folder / "model"), "--port", "0", *flags],
+        self.process = subprocess.Popen([PROGRAM, "serve", str(folder / model), "--port", "0", *flags],
                                         stdout=subprocess.PIPE, stderr=self.log, stdin=subprocess.DEVNULL, text=True,
                                         preexec_fn=before, env={k: v for k, v in os.environ.items()
                                                                 if not k.startswith("DEEPWELL_")})
@@ -104,6 +104,53 @@ class Server:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read())
+
+
+def beyond_this_machine(folder):
+    """Without keys nobody else is let in, unless that is said: no test may listen there, so a taken port tells."""
+    with Server(folder) as server:
+        for flags, said in ((("--host", "0.0.0.0"), "--insecure"),
+                            (("--admin-port", "0", "--admin-host", "0.0.0.0"), "--insecure"),
+                            (("--host", "0.0.0.0", "--port", str(server.port), "--insecure"), "in use")):
+            done = subprocess.run([PROGRAM, "serve", str(folder / "model"), *flags], stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+            check(done.returncode == 1 and said in done.stdout, f"serve {flags}: {done.returncode} {done.stdout}")
+            check(len(done.stdout.splitlines()) == 1, f"one line says so: {done.stdout}")
+
+
+def one_folder_one_server(folder):
+    flags = ("--data-dir", str(folder / "own"))
+    with Server(folder, *flags) as server:
+        done = subprocess.run([PROGRAM, "serve", str(folder / "model"), "--port", "0", *flags], text=True, timeout=60,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        check(done.returncode == 1 and "another server" in done.stdout, f"a second server: {done.stdout}")
+        server.alive("a second server in its folder")
+        server.process.kill()
+        server.process.wait()
+    with Server(folder, *flags) as server:
+        server.alive("kill -9 of the one before")
+
+
+def rotated_log(folder):
+    path, old = folder / "rotated.log", folder / "rotated.log.1"
+    with Server(folder, "--audit-log", str(path)) as server:
+        server.complete("one", 4)
+        for _ in range(200):
+            if path.read_text().count("\n") == 1:
+                break
+            time.sleep(0.05)
+        path.rename(old)
+        server.process.send_signal(signal.SIGHUP)
+        for _ in range(200):
+            if path.exists():
+                break
+            time.sleep(0.05)
+        server.complete("two", 4)
+        server.process.terminate()
+        check(server.process.wait(30) == 0, "the server ends cleanly")
+    for log in (old, path):
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        check([line["generated_tokens"] for line in lines] == [4], f"{log.name} has its line: {lines}")
 
 
 LONG = "the quick brown fox jumps over the lazy dog, and then it does so again. " * 5  # 360 tokens
@@ -340,7 +387,7 @@ def main():
         write_tokenizer(folder / "model")
         wanted = sys.argv[3:]
         for fault in (kill_and_restart, broken_cache, full_disk, stop_under_load, hostile_bodies, clients_that_stall,
-                      half_open):
+                      half_open, beyond_this_machine, one_folder_one_server, rotated_log):
             if wanted and fault.__name__ not in wanted:
                 continue
             begin = time.monotonic()

@@ -86,6 +86,8 @@ bool read_all(int file, void* to, std::size_t bytes) {
   return true;
 }
 
+std::chrono::sys_time<std::chrono::nanoseconds> time_now() { return std::chrono::system_clock::now(); }
+
 struct File {
   int number;
   ~File() {
@@ -161,6 +163,7 @@ Status PrefixDisk::take_stock() {
   }
   std::sort(found.begin(), found.end(), [](const Found& a, const Found& b) { return a.time < b.time; });
   for (const Found& one : found) note_use(one.name, one.bytes);
+  if (!found.empty()) last_use_ = fs::file_time_type::clock::to_sys(found.back().time);
   make_room(0);
   return Done{};
 }
@@ -205,7 +208,7 @@ bool PrefixDisk::load(const Digest& name, std::span<std::byte> page, std::vector
       else if (digest_of({text_of(page), text_of(state)}) != header.checksum)
         wrong = "its checksum is wrong";
     }
-    if (wrong == nullptr) ::futimens(file.number, nullptr);  // used now: it outlives this process
+    if (wrong == nullptr) stamp(file.number);
   }
   if (wrong == nullptr) {
     const std::lock_guard lock(mutex_);
@@ -300,7 +303,7 @@ Status PrefixDisk::write(const Job& job) {
     header.checksum = digest_of({text_of(job.page), text_of(job.state)});
     const std::string_view head(reinterpret_cast<const char*>(&header), sizeof header);
     if (!write_all(file.number, head) || !write_all(file.number, text_of(job.page)) ||
-        !write_all(file.number, text_of(job.state)) || ::fsync(file.number) != 0 ||
+        !write_all(file.number, text_of(job.state)) || !stamp(file.number) || ::fsync(file.number) != 0 ||
         ::rename(aside.c_str(), path.c_str()) != 0) {
       const Error error = failed();
       ::unlink(aside.c_str());
@@ -310,6 +313,20 @@ Status PrefixDisk::write(const Job& job) {
   const File in{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (in.number >= 0) ::fsync(in.number);  // the name, too
   return Done{};
+}
+
+// The order of uses outlives this process in the files' times, each later than all before it: a clock that is
+// set back does not make what was used last look the oldest.
+bool PrefixDisk::stamp(int file) {
+  std::int64_t nanoseconds = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    last_use_ = std::max(last_use_ + std::chrono::microseconds(1), time_now());
+    nanoseconds = last_use_.time_since_epoch().count();
+  }
+  const timespec time{nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000};
+  const timespec both[2] = {time, time};
+  return ::futimens(file, both) == 0;
 }
 
 // The rest with the lock held.

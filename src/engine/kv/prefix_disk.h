@@ -81,6 +81,7 @@ class PrefixDisk {
   std::string path_of(const Digest& name) const;
   void work();
   Status write(const Job& job);
+  bool stamp(int file);
   void forget(const Digest& name);
   void note_use(const Digest& name, std::int64_t bytes);
   void make_room(std::int64_t bytes);
@@ -94,6 +95,7 @@ class PrefixDisk {
   std::unordered_map<Digest, Entry, Hash> entries_;
   std::map<std::uint64_t, Digest> by_use_;
   std::uint64_t clock_ = 0;
+  std::chrono::sys_time<std::chrono::nanoseconds> last_use_{};
   std::int64_t bytes_ = 0, written_bytes_ = 0, queued_bytes_ = 0;
   std::deque<Job> jobs_;
   double budget_bytes_ = 0;

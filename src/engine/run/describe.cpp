@@ -18,6 +18,7 @@ EngineInfo describe_model(const ModelFile& file) {
   info.name = file.metadata().text("general.name").value_or("");
   info.layers = file.metadata().integer(info.architecture + ".block_count").value_or(0);
   info.width = file.metadata().integer(info.architecture + ".embedding_length").value_or(0);
+  if (const FileTensor* table = file.find("token_embd.weight")) info.vocabulary = table->rows();
   std::map<std::string_view, std::int64_t> bytes_of;
   for (const FileTensor& tensor : file.tensors()) {
     info.parameters += tensor.row_length() * tensor.rows();

@@ -64,7 +64,6 @@ Result<std::unique_ptr<Engine>> Engine::load(std::shared_ptr<const ModelFile> fi
         info.context, runner_options.cache_tokens);
   const std::string fingerprint = options.prefix_dir.empty() ? "" : fingerprint_of(*file);
   DW_TRY(std::unique_ptr<Runner> runner, Runner::load(std::move(file), runner_options, progress));
-  info.vocabulary = runner->model().shape().vocabulary;
   DW_TRY(std::unique_ptr<Drafter> drafter,
          make_drafter(source, options, *runner, runner_options.cache_tokens));
   std::unique_ptr<PrefixDisk> disk;

@@ -116,14 +116,9 @@ void count_weights(const ModelFile& file, bool drafting, FitNeeds& needs) {
         *unusable.begin());
 }
 
-std::int64_t vocabulary_of(const ModelFile& file) {
-  const FileTensor* table = file.find("token_embd.weight");
-  return table == nullptr ? 0 : table->rows();
-}
-
 std::int64_t work_bytes(const ModelFile& file, const FitNeeds& needs, bool drafting) {
   const std::int64_t chunk = std::min<std::int64_t>(EngineOptions{}.prefill_chunk, needs.context);
-  const std::int64_t rows = chunk + needs.parallel - 1, vocabulary = vocabulary_of(file);
+  const std::int64_t rows = chunk + needs.parallel - 1, vocabulary = needs.info.vocabulary;
   std::int64_t bytes =
       whole(step_bytes(file, {rows, needs.context, needs.info.width, needs.experts_used}, drafting));
   const std::int64_t guesses =

@@ -82,9 +82,10 @@ double Forecast::seconds_until(std::int64_t starts, Clock::time_point now) const
   return std::max(0.0, seconds - seconds_between(looked_, now));
 }
 
-std::int64_t Forecast::prompt_tokens_beside_decode() const {
+std::int64_t Forecast::prompt_tokens_beside_decode(double gap) const {
   if (decode_step_seconds_ == 0 || prompt_token_seconds_ == 0) return 0;
-  return static_cast<std::int64_t>(decode_step_seconds_ / prompt_token_seconds_);
+  const double seconds = std::max(decode_step_seconds_, gap - decode_step_seconds_);
+  return static_cast<std::int64_t>(seconds / prompt_token_seconds_);
 }
 
 }  // namespace deepwell

@@ -29,9 +29,9 @@ class Forecast {
   /// From now until so many of those who wait have started.
   double seconds_until(std::int64_t starts, Clock::time_point now) const;
 
-  /// Prompt tokens that take as long as the next tokens of all do: what a step may read beside them, so that
-  /// nobody's tokens come at less than half their speed. 0: not known yet.
-  std::int64_t prompt_tokens_beside_decode() const;
+  /// What a step may read of prompts beside the next tokens of all, so that these come at half their speed at
+  /// least, or no further apart than `gap` seconds. 0: not known yet.
+  std::int64_t prompt_tokens_beside_decode(double gap) const;
 
  private:
   double service_seconds(const Sequence& sequence) const;

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+#include <tuple>
 
 #include "engine/run/cache_memory.h"
 #include "engine/run/delivery.h"
@@ -24,6 +25,9 @@ namespace {
 /// Prompt tokens that a step reads beside others' next tokens at least: fewer waste the weights' way through
 /// memory.
 constexpr std::int64_t kLeastRead = 24;
+/// Where all belongs to one account, its prompts come before its next tokens, which then are so many seconds
+/// apart at most. Where others asked lately steps stay short: whoever comes next waits for the one under way.
+constexpr double kLongestGap = 0.2, kLately = 60;
 
 class Scheduler final : public Engine {
  public:
@@ -118,6 +122,8 @@ class Scheduler final : public Engine {
   EngineStats stats_;
   TokenRate prompt_rate_, generated_rate_;
   std::uint64_t last_id_ = 0;
+  std::string last_account_;  // of the last request
+  Clock::time_point account_changed_{};
   Clock::time_point beat_ = Clock::now();
   bool idle_ = true, stop_ = false;
 
@@ -188,6 +194,8 @@ Result<std::uint64_t> Scheduler::submit(EngineRequest request, std::shared_ptr<T
     id = ++last_id_;
     auto sequence = std::make_unique<Sequence>(std::move(request), std::move(sink));
     sequence->id = id;
+    if (id > 1 && sequence->request.account != last_account_) account_changed_ = sequence->submitted;
+    last_account_ = sequence->request.account;
     if (sequence->request.deadline) deadlines_.emplace(*sequence->request.deadline, id);
     queue_.add(sequence.get());
     all_.emplace(id, std::move(sequence));
@@ -306,8 +314,8 @@ void Scheduler::tell_places() {
   for (const auto& [sequence, place] : news) sequence->sink->on_queue(place);
 }
 
-// Every sequence that draws goes on by one token; prompts are read beside them, as much as doubles the step's
-// time at most, first for the account that was served least.
+// Every sequence that draws goes on by one token; prompts are read beside them, first for the account that
+// has least, as much as doubles the step's time at most (but see kLongestGap).
 void Scheduler::compose() {
   step_.clear();
   std::vector<Sequence*> readers;
@@ -322,13 +330,15 @@ void Scheduler::compose() {
   std::int64_t budget = options_.prefill_chunk;
   {
     const std::lock_guard lock(mutex_);
-    if (!parts.empty() && forecast_.prompt_tokens_beside_decode() > 0)
-      budget = std::clamp<std::int64_t>(forecast_.prompt_tokens_beside_decode(), std::min(kLeastRead, budget),
-                                        budget);
-    std::stable_sort(readers.begin(), readers.end(), [&](const Sequence* a, const Sequence* b) {
-      return std::pair(a->request.priority, queue_.served(a->request.account)) <
-             std::pair(b->request.priority, queue_.served(b->request.account));
-    });
+    const bool alone = seconds_between(account_changed_, Clock::now()) > kLately;
+    const std::int64_t beside = forecast_.prompt_tokens_beside_decode(alone ? kLongestGap : 0);
+    if (!parts.empty() && beside > 0) budget = std::clamp(beside, std::min(kLeastRead, budget), budget);
+    const auto claim = [&](const Sequence* s) {
+      const std::string& account = s->request.account;
+      return std::tuple(s->request.priority, queue_.running(account), queue_.served(account));
+    };
+    std::stable_sort(readers.begin(), readers.end(),
+                     [&](const Sequence* a, const Sequence* b) { return claim(a) < claim(b); });
   }
   for (Sequence* sequence : readers) {
     if (budget <= 0) break;

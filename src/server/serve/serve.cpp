@@ -15,12 +15,15 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <future>
+#include <optional>
 #include <thread>
 
 #include "server/app/app.h"
 #include "server/app/span_exporter.h"
 #include "server/serve/model_source.h"
+#include "store/file_lock.h"
 #include "store/store.h"
 
 namespace deepwell {
@@ -37,6 +40,23 @@ void raise_descriptor_limit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/// A folder that one server at a time keeps its data in.
+Result<FileLock> own_folder(const std::string& folder) {
+  std::error_code failed;
+  std::filesystem::create_directories(folder, failed);
+  if (!failed) {
+    Result<FileLock> lock = FileLock::take(folder + "/lock", [] { return false; });
+    if (lock || lock.error().code == ErrorCode::kCancelled) {
+      if (lock) return lock;
+      return Error{
+          ErrorCode::kIo,
+          fmt::format("another server keeps its data in {}; give this one a --data-dir of its own", folder)};
+    }
+  }
+  return Error{ErrorCode::kIo,
+               fmt::format("cannot keep data in {}; give --data-dir a folder that can be written", folder)};
 }
 
 /// Makes all models known, and loads the first: a server that cannot answer at all says so at once.
@@ -127,7 +147,11 @@ int serve(const ServeSettings& settings) {
   raise_descriptor_limit();
 
   Service service(models_here(settings), {settings.model_memory_bytes, settings.idle_seconds});
+  std::optional<FileLock> data_folder;
   if (!settings.data_dir.empty()) {
+    Result<FileLock> own = own_folder(settings.data_dir);
+    if (!own) return fail(own.error().message);
+    data_folder = std::move(*own);
     if (const Status kept = service.keep_in(settings.data_dir); !kept) return fail(kept.error().message);
   }
   if (!settings.otlp_endpoint.empty()) {

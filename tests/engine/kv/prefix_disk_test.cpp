@@ -147,6 +147,19 @@ TEST_F(PrefixDiskTest, TheLongestUnusedGoWhenItIsFullAlsoAfterARestart) {
   EXPECT_LE(disk->bytes(), 4 * kFile);
 }
 
+TEST_F(PrefixDiskTest, AClockThatWasSetBackDoesNotMakeTheLastUsedLookOld) {
+  for (int i = 0; i < 3; ++i) store(*open(), i);
+  const auto tomorrow = fs::file_time_type::clock::now() + std::chrono::hours(24);
+  for (const fs::path& path : files()) fs::last_write_time(path, tomorrow);
+  {
+    const auto disk = open();
+    EXPECT_TRUE(load(*disk, 1));
+    store(*disk, 3);
+  }
+  const auto disk = open("model 1", 2 * (kFile + 20));
+  EXPECT_TRUE(disk->has(name(*disk, 1)) && disk->has(name(*disk, 3)));
+}
+
 TEST_F(PrefixDiskTest, WritesAreBounded) {
   const auto disk = open("model 1", 100 * kFile);
   for (int i = 0; i < 100; ++i) disk->store(name(*disk, i), some_bytes(kPage, 1), {});
