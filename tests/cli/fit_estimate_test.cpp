@@ -199,11 +199,11 @@ TEST_F(Fit, WhatIsNotLoadedDoesNotCount) {
   EXPECT_EQ(n.obstacle, "");
 }
 
-TEST_F(Fit, OldLatentAttentionIsExpandedToFloats) {
+TEST_F(Fit, OldLatentAttentionIsRearrangedInBfloats) {
   GgufBuilder b = llama(true);
   q8_0(b, "blk.0.attn_kv_b.weight", kWidth, 32);
   const FitNeeds n = needs(b), plain = needs(llama(true));
-  EXPECT_EQ(n.expanded_bytes, kWidth * 32 * 4);
+  EXPECT_EQ(n.expanded_bytes, kWidth * 32 * 2);
   EXPECT_EQ(n.packed_bytes, plain.packed_bytes + n.expanded_bytes);
   EXPECT_EQ(n.matrix_weights, plain.matrix_weights);
   b.set("llama.attention.key_length_mla", 16U);  // the file has the two parts as well

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "engine/kernels/attend.h"
+#include "engine/kernels/cache_page.h"
 
 namespace deepwell {
 

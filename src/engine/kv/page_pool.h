@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "engine/kv/cache_type.h"
+#include "engine/kernels/cache_type.h"
 
 namespace deepwell {
 

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/half.h"
 #include "engine/models/model.h"
 
 namespace deepwell {
@@ -267,10 +268,16 @@ Result<std::vector<std::int32_t>> Loader::integers(const std::string& tensor, st
   return values;
 }
 
-PackedMatrix Loader::pack_floats(const std::vector<float>& values, std::int64_t slabs, std::int64_t rows,
-                                 std::int64_t k) {
-  const WeightFormat* const f32 = find_weight_format(TypeId::kF32);
-  return PackedMatrix(*f32, rows, k, std::as_bytes(std::span(values)), pool_, slabs);
+PackedMatrix Loader::pack_rearranged(std::vector<float> values, std::int64_t slabs, std::int64_t rows,
+                                     std::int64_t k, const std::string& tensor) {
+  const FileTensor* const source = file_.find(tensor);
+  const TypeId type = source == nullptr ? TypeId::kF32 : rearranged_type(source->type);
+  const WeightFormat& format = *find_weight_format(type);
+  if (type == TypeId::kF32)
+    return PackedMatrix(format, rows, k, std::as_bytes(std::span(values)), pool_, slabs);
+  std::vector<std::uint16_t> rounded(values.size());
+  std::transform(values.begin(), values.end(), rounded.begin(), float_to_bfloat);
+  return PackedMatrix(format, rows, k, std::as_bytes(std::span(rounded)), pool_, slabs);
 }
 
 void Loader::release(const FileTensor& tensor) const {

@@ -26,6 +26,12 @@ struct LoadOptions {
   std::shared_ptr<ExpertStore> store{};
 };
 
+/// What a matrix that is rearranged at load is kept as. Rounding a quantized file's weights to bfloat16 loses
+/// less than their blocks have lost already; floats stay floats.
+constexpr TypeId rearranged_type(TypeId source) {
+  return source == TypeId::kF32 || source == TypeId::kF16 ? TypeId::kF32 : TypeId::kBF16;
+}
+
 /// Takes a model's parts out of a file, checking each shape, and counts progress.
 ///
 /// Tensors are asked for as (rows, k), the mathematical shape of the matrix; errors name the tensor, the
@@ -57,9 +63,9 @@ class Loader {
   /// All of a tensor (rows, k) of 32- or 64-bit integers, each in 0 .. below - 1.
   Result<std::vector<std::int32_t>> integers(const std::string& tensor, std::int64_t rows, std::int64_t k,
                                              std::int64_t below);
-  /// Floats packed as they are.
-  PackedMatrix pack_floats(const std::vector<float>& values, std::int64_t slabs, std::int64_t rows,
-                           std::int64_t k);
+  /// What was made of `tensor`'s floats, packed as rearranged_type says.
+  PackedMatrix pack_rearranged(std::vector<float> values, std::int64_t slabs, std::int64_t rows,
+                               std::int64_t k, const std::string& tensor);
   Result<Embedding> embedding(const std::string& tensor, std::int64_t rows, std::int64_t width);
   /// A stack of `slabs` matrices (rows, k): heads, in three dimensions or one below the other in two. tensor
   /// is the full name.

@@ -3,14 +3,11 @@
 
 #include <algorithm>
 
-#include "engine/kernels/attend_latent.h"
 #include "engine/kv/page_pool.h"
+#include "engine/nn/attend_kernels.h"
 #include "engine/nn/context.h"
 
 namespace deepwell {
-
-/// The kernel for a cache's elements.
-AttendLatentF16::Fn* attend_latent_kernel(CacheType type);
 
 /// Attention where each row has a list of entries of its own, wherever they lie: they are copied together.
 struct GatheredAttention {
@@ -36,7 +33,8 @@ struct GatheredAttention {
     auto* memory = context.scratch.take<std::byte>(lists * pages * page_bytes);
     auto* list_pages = context.scratch.take<const std::byte*>(lists * pages);
     for (std::int64_t p = 0; p < lists * pages; ++p) list_pages[p] = memory + p * page_bytes;
-    const std::int64_t scores_each = attend_scratch_floats(static_cast<int>(heads_each));
+    const AttendLatentKernel attend_latent(type, context.exact, heads);
+    const std::int64_t scores_each = attend_latent.scratch_floats(heads_each, width, value_width);
     float* scores = context.scratch.take<float>(threads * scores_each);
     auto* limits = context.scratch.take<std::int32_t>(threads * heads_each);
     auto* counts = context.scratch.take<std::int32_t>(rows);
@@ -51,10 +49,9 @@ struct GatheredAttention {
       if (!before) gather_row(row, list);
       std::int32_t* row_limits = limits + thread * heads_each;
       std::fill_n(row_limits, count, counts[row]);
-      attend_latent_kernel(type)({q + (row * heads + head) * width, static_cast<int>(count), width,
-                                  value_width, scale, row_limits, list_pages + list * pages,
-                                  out + (row * heads + head) * value_width, scores + thread * scores_each,
-                                  sinks == nullptr ? nullptr : sinks + head});
+      attend_latent({q + (row * heads + head) * width, static_cast<int>(count), width, value_width, scale,
+                     row_limits, list_pages + list * pages, out + (row * heads + head) * value_width,
+                     scores + thread * scores_each, sinks == nullptr ? nullptr : sinks + head});
     });
   }
 };

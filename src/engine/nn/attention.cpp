@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "engine/kernels/attend.h"
+#include "engine/nn/attend_kernels.h"
 #include "engine/nn/cache_elements.h"
 
 namespace deepwell {
@@ -12,14 +12,6 @@ namespace {
 
 // Query rows (tokens times heads of a group) that share one pass over a page.
 constexpr std::int64_t kRowsPerTask = 48;
-
-AttendF16::Fn* attend_kernel(CacheType type) {
-  static AttendF16::Fn* const f16 = best_kernel<AttendF16>();
-  static AttendBf16::Fn* const bf16 = best_kernel<AttendBf16>();
-  static AttendF32::Fn* const f32 = best_kernel<AttendF32>();
-  static AttendQ8::Fn* const q8 = best_kernel<AttendQ8>();
-  return type == CacheType::kF16 ? f16 : type == CacheType::kBF16 ? bf16 : type == CacheType::kF32 ? f32 : q8;
-}
 
 }  // namespace
 
@@ -76,7 +68,8 @@ void Attention::attend(const float* q, const Batch& batch, std::int64_t layer, f
         tasks[count++] = {&sequence, h, first, std::min(tokens_per_task, sequence.count - first)};
 
   const std::int64_t rows_most = tokens_per_task * group;
-  const std::int64_t floats_each = attend_scratch_floats(static_cast<int>(rows_most));
+  const AttendKernel attend_rows(batch.sequences.front().cache->pool().layout().type, context.exact, group);
+  const std::int64_t floats_each = attend_rows.scratch_floats(rows_most, head_dim, head_dim);
   struct Work {
     float* scores;
     float* q;
@@ -137,7 +130,7 @@ void Attention::attend(const float* q, const Batch& batch, std::int64_t layer, f
                           gather ? work.out : result,
                           head_dim,
                           work.scores};
-    attend_kernel(pool.layout().type)(args);
+    attend_rows(args);
     if (gather)
       for (std::int64_t t = 0; t < task.count; ++t)
         std::memcpy(result + t * width, work.out + t * group * head_dim,

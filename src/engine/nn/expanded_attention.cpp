@@ -3,14 +3,14 @@
 
 #include <algorithm>
 
-#include "engine/kernels/attend.h"
+#include "engine/nn/attend_kernels.h"
 #include "engine/nn/cache_elements.h"
 
 namespace deepwell {
 namespace {
 
 // Query rows of a head that share one pass over a page.
-constexpr std::int64_t kRowsPerTask = 48;
+constexpr std::int64_t kRowsPerTask = 144;
 // Heads are taken together as far as their keys and values fit in this.
 constexpr std::int64_t kExpandedBytes = 64 << 20;
 
@@ -55,7 +55,7 @@ std::int64_t ExpandedAttention::expanded_floats(std::int64_t heads, std::int64_t
 void ExpandedAttention::attend(const float* q, const HeadLinear& keys, const HeadLinear& values,
                                const Batch& batch, const BatchSequence& sequence, std::int64_t layer,
                                float* out, Context& context) const {
-  static AttendF32::Fn* const attend_rows = best_kernel<AttendF32>();
+  const AttendKernel attend_rows(CacheType::kF32, context.exact, kRowsPerTask);
   const ScratchScope scope(context.scratch);
   const PagePool& pool = sequence.cache->pool();
   const CacheType type = pool.layout().type;
@@ -82,7 +82,7 @@ void ExpandedAttention::attend(const float* q, const HeadLinear& keys, const Hea
   for (std::int64_t i = 0; i < threads; ++i)
     works[i] = {context.scratch.take<float>(kPageTokens * entry),
                 context.scratch.take<float>(kPageTokens * nope),
-                context.scratch.take<float>(attend_scratch_floats(kRowsPerTask)),
+                context.scratch.take<float>(attend_rows.scratch_floats(kRowsPerTask, query, value)),
                 context.scratch.take<std::byte>(PageTiles::bytes(key_kind, latent)),
                 context.scratch.take<std::byte>(PageTiles::bytes(value_kind, latent)),
                 context.scratch.take<std::int32_t>(kRowsPerTask),

@@ -15,14 +15,6 @@ constexpr std::int64_t kRowsPerTask = 48;
 
 }  // namespace
 
-AttendLatentF16::Fn* attend_latent_kernel(CacheType type) {
-  static AttendLatentF16::Fn* const f16 = best_kernel<AttendLatentF16>();
-  static AttendLatentBf16::Fn* const bf16 = best_kernel<AttendLatentBf16>();
-  static AttendLatentF32::Fn* const f32 = best_kernel<AttendLatentF32>();
-  static AttendLatentQ8::Fn* const q8 = best_kernel<AttendLatentQ8>();
-  return type == CacheType::kF16 ? f16 : type == CacheType::kBF16 ? bf16 : type == CacheType::kF32 ? f32 : q8;
-}
-
 void HeadLinear::apply(const float* x, std::int64_t x_stride, std::int64_t x_head_stride, std::int64_t tokens,
                        float* y, std::int64_t y_stride, std::int64_t y_head_stride, Context& context) const {
   const ScratchScope scope(context.scratch);
@@ -86,6 +78,8 @@ void LatentAttention::attend(const float* q, const Batch& batch, std::int64_t la
     for (std::int64_t first = (rows - 1) / rows_each * rows_each; first >= 0; first -= rows_each)
       tasks[count++] = {&sequence, first, std::min(rows_each, rows - first)};
   }
+  const AttendLatentKernel attend_latent(batch.sequences.front().cache->pool().layout().type, context.exact,
+                                         heads);
   struct Work {
     float* scores;
     std::int32_t* limits;
@@ -93,7 +87,7 @@ void LatentAttention::attend(const float* q, const Batch& batch, std::int64_t la
   };
   auto* works = context.scratch.take<Work>(context.pool.threads());
   for (int i = 0; i < context.pool.threads(); ++i)
-    works[i] = {context.scratch.take<float>(attend_scratch_floats(static_cast<int>(rows_each))),
+    works[i] = {context.scratch.take<float>(attend_latent.scratch_floats(rows_each, width, value_width)),
                 context.scratch.take<std::int32_t>(rows_each),
                 context.scratch.take<const std::byte*>(static_cast<std::int64_t>(pages_most))};
   context.pool.run(count, [&](std::int64_t index, int thread) {
@@ -109,9 +103,8 @@ void LatentAttention::attend(const float* q, const Batch& batch, std::int64_t la
     for (std::int64_t p = 0; p < (limit + kPageTokens - 1) / kPageTokens; ++p)
       work.pages[p] = pool.stream(task.sequence->cache->pages()[static_cast<std::size_t>(p)], layer, 0);
     const std::int64_t row = task.sequence->first * heads + task.first;
-    attend_latent_kernel(pool.layout().type)({q + row * width, static_cast<int>(task.count), width,
-                                              value_width, scale, work.limits, work.pages,
-                                              out + row * value_width, work.scores});
+    attend_latent({q + row * width, static_cast<int>(task.count), width, value_width, scale, work.limits,
+                   work.pages, out + row * value_width, work.scores});
   });
 }
 

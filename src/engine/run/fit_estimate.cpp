@@ -39,13 +39,14 @@ std::int64_t times(std::int64_t a, std::int64_t b) {
 }
 std::int64_t whole(double bytes) { return bytes < 9e18 ? static_cast<std::int64_t>(bytes) : kMost; }
 
-/// Latent attention keeps the matrix that expands keys for prompts as floats beside the one it has from the
-/// file.
+/// Latent attention keeps the matrix that expands keys for prompts, rearranged, beside the one it has from
+/// the file.
 std::int64_t turned_bytes(const ModelFile& file, const FileTensor& tensor) {
   const std::string attention = file.architecture() + ".attention.";
   if (file.metadata().has(attention + "indexer.top_k") && use_of(file, tensor) == TensorUse::kModel)
     return 0;  // entries are gathered, not expanded
-  const std::int64_t bytes = times(times(tensor.rows(), tensor.row_length()), 4);
+  const std::int64_t bytes =
+      times(times(tensor.rows(), tensor.row_length()), rearranged_type(tensor.type) == TypeId::kF32 ? 4 : 2);
   if (tensor.name.ends_with(".attn_k_b.weight")) return bytes;
   if (!is_expanded(tensor)) return 0;
   const auto value = file.metadata().integer(attention + "value_length").value_or(0);
@@ -57,7 +58,8 @@ std::int64_t turned_bytes(const ModelFile& file, const FileTensor& tensor) {
 }
 
 std::int64_t packed_bytes(const FileTensor& tensor) {
-  const WeightFormat* format = find_weight_format(is_expanded(tensor) ? TypeId::kF32 : tensor.type);
+  const WeightFormat* format =
+      find_weight_format(is_expanded(tensor) ? rearranged_type(tensor.type) : tensor.type);
   if (format == nullptr) return tensor.data_bytes();
   const std::int64_t groups = times(slabs_of(tensor), (tensor.shape[1] + kGroupRows - 1) / kGroupRows);
   return times(groups, format->group_bytes(tensor.row_length()));

@@ -25,7 +25,7 @@ double step_bytes(const ModelFile& file, const StepShape& step, bool drafting);
 /// token table and the head are the model's. A matrix that the file has in two parts, too, is not loaded.
 enum class TensorUse { kNone, kModel, kDrafting };
 TensorUse use_of(const ModelFile& file, const FileTensor& tensor);
-/// Older files of latent attention hold keys and values in one matrix; it is rearranged at load, as floats.
+/// Older files of latent attention hold keys and values in one matrix; it is rearranged at load.
 bool is_expanded(const FileTensor& tensor);
 bool is_routed(const FileTensor& tensor);
 /// Numbers to look up, as experts by token: kept in 32 bits.

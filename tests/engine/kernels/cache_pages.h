@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <random>
 #include <vector>
 
 #include "base/half.h"
-#include "engine/kernels/cache_q8.h"
+#include "engine/kernels/cache_type.h"
 #include "random_weights.h"
 
 namespace deepwell {
@@ -62,6 +64,21 @@ inline CachePages q8_pages(std::int64_t width, int entries, int pages, unsigned 
 }
 inline CachePages q8_key_pages(std::int64_t width, int entries, int pages, unsigned seed) {
   return q8_pages_of(true, width, entries, pages, seed);
+}
+
+/// Of pages of vectors.
+inline float largest_element(CacheType type, const CachePages& pages, std::int64_t width) {
+  float largest = 0;
+  for (const std::byte* page : pages.pages)
+    for (std::int64_t i = 0; i < kPageTokens * width; ++i) {
+      const auto* halves = reinterpret_cast<const std::uint16_t*>(page);
+      const float element = type == CacheType::kQ8     ? CacheQ8::element(page, width, i / width, i % width)
+                            : type == CacheType::kF32  ? reinterpret_cast<const float*>(page)[i]
+                            : type == CacheType::kBF16 ? bfloat_to_float(halves[i])
+                                                       : half_to_float(halves[i]);
+      largest = std::max(largest, std::fabs(element));
+    }
+  return largest;
 }
 
 }  // namespace deepwell

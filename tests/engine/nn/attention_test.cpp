@@ -115,23 +115,30 @@ void run_rows(const Attention& a, const std::vector<const Story*>& stories,
   }
 }
 
+/// Rounded to bfloat16, scores here move by some hundredths, and the weights with them.
+constexpr double kRoundedBound = 0.06;
+
 class AttentionTest : public testing::TestWithParam<CacheType> {};
 
 TEST_P(AttentionTest, EqualsTheDefinitionInChunksOfAnySize) {
   ThreadPool threads(3);
   Scratch scratch;
-  Context context{threads, scratch};
   struct Shape {
     std::int64_t heads, kv_heads, head_dim;
   };
+  std::vector<std::pair<std::int64_t, bool>> chunks_exact_or_not;
+  for (const std::int64_t chunk : {1, 7, 64, 100, 150})
+    for (const bool exact : {true, false}) chunks_exact_or_not.emplace_back(chunk, exact);
   for (const auto [heads, kv_heads, head_dim] : {Shape{4, 2, 32}, Shape{6, 1, 16}, Shape{3, 3, 8},
                                                  Shape{2, 2, 20}, Shape{64, 1, 16}, Shape{2, 1, 80}}) {
     const Attention a{heads, kv_heads, head_dim, 0.3F};
     const Story story(a, 150, 7);
     const auto want = naive(a, story, GetParam());
-    for (const std::int64_t chunk : {1, 7, 64, 100, 150}) {
-      SCOPED_TRACE(testing::Message()
-                   << heads << "/" << kv_heads << " heads of " << head_dim << ", chunks of " << chunk);
+    std::vector<float> first[2];
+    for (const auto& [chunk, exact] : chunks_exact_or_not) {
+      SCOPED_TRACE(testing::Message() << heads << "/" << kv_heads << " heads of " << head_dim
+                                      << ", chunks of " << chunk << (exact ? ", exact" : ""));
+      Context context{threads, scratch, exact};
       const auto pool = pool_of(a, GetParam(), 4);
       std::vector<SequenceCache> caches;
       caches.emplace_back(*pool);
@@ -139,7 +146,10 @@ TEST_P(AttentionTest, EqualsTheDefinitionInChunksOfAnySize) {
       for (std::int64_t from = 0; from < story.tokens; from += chunk)
         run_rows(a, {&story}, caches, from, from + chunk, out, context);
       ASSERT_EQ(out[0].size(), want.size());
-      for (std::size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(out[0][i], want[i], 5e-5) << i;
+      for (std::size_t i = 0; i < want.size(); ++i)
+        ASSERT_NEAR(out[0][i], want[i], exact ? 5e-5 : kRoundedBound) << i;
+      if (first[exact].empty()) first[exact] = out[0];
+      EXPECT_TRUE(out[0] == first[exact]) << "the same bits in chunks of any size";
     }
   }
 }
@@ -148,7 +158,7 @@ TEST_P(AttentionTest, SequencesSideBySideAreTheSameBitsAsAlone) {
   ThreadPool threads(2);
   Scratch scratch;
   Context context{threads, scratch};
-  const Attention a{4, 2, 32, 0.3F};
+  const Attention a{16, 2, 32, 0.3F};
   const Story stories[] = {{a, 1, 10}, {a, 130, 20}, {a, 70, 30}, {a, 64, 40}};
   const auto pool = pool_of(a, GetParam(), 40);
   for (const std::int64_t chunk : {1, 33, 130}) {

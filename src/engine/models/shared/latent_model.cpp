@@ -157,10 +157,10 @@ Status split_kv_b(Loader& loader, const std::string& tensor, const Sizes& s, Lay
     std::copy_n(from, s.nope * s.latent, k.data() + h * s.nope * s.latent);
     std::copy_n(from + s.nope * s.latent, s.value * s.latent, v.data() + h * s.value * s.latent);
   }
-  layer.expand_k = HeadLinear(loader.pack_floats(k, s.heads, s.nope, s.latent));
-  k = across(k, s.heads, s.nope, s.latent);
-  layer.k_b = HeadLinear(loader.pack_floats(k, s.heads, s.latent, s.nope));
-  layer.v_b = HeadLinear(loader.pack_floats(v, s.heads, s.value, s.latent));
+  layer.expand_k = HeadLinear(loader.pack_rearranged(k, s.heads, s.nope, s.latent, tensor));
+  layer.k_b = HeadLinear(
+      loader.pack_rearranged(across(k, s.heads, s.nope, s.latent), s.heads, s.latent, s.nope, tensor));
+  layer.v_b = HeadLinear(loader.pack_rearranged(std::move(v), s.heads, s.value, s.latent, tensor));
   return Done{};
 }
 
@@ -200,10 +200,10 @@ Result<Layer> LatentModel::load_layer(Loader& loader, const Sizes& s, std::int64
     layer.k_b = HeadLinear(std::move(k_b));
     layer.v_b = HeadLinear(std::move(v_b));
     if (!layer.selects) {
-      DW_TRY(const std::vector<float> k,
-             loader.floats(block + "attn_k_b.weight", s.heads * s.latent, s.nope));
-      layer.expand_k =
-          HeadLinear(loader.pack_floats(across(k, s.heads, s.latent, s.nope), s.heads, s.nope, s.latent));
+      const std::string tensor = block + "attn_k_b.weight";
+      DW_TRY(const std::vector<float> k, loader.floats(tensor, s.heads * s.latent, s.nope));
+      layer.expand_k = HeadLinear(
+          loader.pack_rearranged(across(k, s.heads, s.latent, s.nope), s.heads, s.nope, s.latent, tensor));
     }
   } else {
     DW_RETURN_IF_ERROR(split_kv_b(loader, block + "attn_kv_b.weight", s, layer));
