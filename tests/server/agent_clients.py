@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Goal: Codex and Claude Code complete a small edit of a file, and LangChain calls a tool, all unmodified.
-Method: the real server over an engine that plays the model (agent_server, argv[1]): it calls one tool, sees its
-result, and says that it is done. Clients that are not installed are skipped, with what would install them."""
+Method: the real server over an engine that plays the model (agent_server, argv[1]): it looks at the file and changes
+it with the client's own tools, sees each result, and says that it is done. Clients that are not installed are skipped,
+with what would install them."""
 import json
 import os
 import pathlib
@@ -16,13 +17,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class Agent:
-    """The server, its model playing one call."""
+    """The server, its model making these calls."""
 
-    def __init__(self, call):
-        self.call = call
+    def __init__(self, *calls):
+        self.calls = [{"name": name, "arguments": arguments} for name, arguments in calls]
 
     def __enter__(self):
-        self.process = subprocess.Popen([sys.argv[1], json.dumps(self.call)], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([sys.argv[1], json.dumps(self.calls)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.url = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
         return self
@@ -45,8 +46,18 @@ def run(command, folder, **environment):
     return done.stdout
 
 
+PATCH = """apply_patch <<'EOF'
+*** Begin Patch
+*** Update File: sign.txt
+@@
+-turn left
++turn right
+*** End Patch
+EOF"""
+
+
 def codex(client, folder):
-    with Agent({"name": "exec_command", "arguments": {"cmd": "sed -i s/left/right/ sign.txt"}}) as agent:
+    with Agent(("exec_command", {"cmd": "cat sign.txt"}), ("exec_command", {"cmd": PATCH})) as agent:
         provider = f'{{name="deepwell",base_url="{agent.url}/v1",env_key="KEY",wire_api="responses"}}'
         # Without a sandbox: the folder is a test's own. Tools that run at OpenAI are turned off.
         return run([client, "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox",
@@ -56,9 +67,10 @@ def codex(client, folder):
 
 
 def claude(client, folder):
-    with Agent({"name": "Bash", "arguments": {"command": "sed -i s/left/right/ sign.txt",
-                                              "description": "Changes a word"}}) as agent:
-        return run([client, "-p", "Change left to right.", "--model", "fake-model", "--allowedTools", "Bash",
+    sign = str(folder / "sign.txt")
+    with Agent(("Read", {"file_path": sign}),
+               ("Edit", {"file_path": sign, "old_string": "left", "new_string": "right"})) as agent:
+        return run([client, "-p", "Change left to right.", "--model", "fake-model", "--allowedTools", "Read,Edit",
                     "--max-turns", "5"], folder, ANTHROPIC_BASE_URL=agent.url, ANTHROPIC_API_KEY="none",
                    CLAUDE_CONFIG_DIR=str(folder), CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1")
 
@@ -87,7 +99,7 @@ def langchain():
         return False
     schema = {"type": "function", "function": {"name": "add", "parameters": {
         "type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}}}}
-    with Agent({"name": "add", "arguments": {"a": 2, "b": 3}}) as agent:
+    with Agent(("add", {"a": 2, "b": 3})) as agent:
         model = ChatOpenAI(base_url=f"{agent.url}/v1", api_key="none", model="fake-model").bind_tools([schema])
         history = [("user", "2 + 3?")]
         asked = model.invoke(history)
