@@ -142,6 +142,7 @@ Status run(const Flags& flags, bool has_prompt) {
   DW_TRY(options.chat_template, chat_template_of(flags.chat_template));
   options.engine = flags.engine;
   options.engine.parallel = 1;
+  options.engine.log = [](const std::string& line) { std::fprintf(stderr, "deepwell: %s\n", line.c_str()); };
   options.engine.cache_type = *parse_cache_type(flags.cache_type);  // one of the names, by its check
   options.engine.draft = *parse_draft_source(flags.draft);          // the same
   if (!flags.draft_model.empty()) {

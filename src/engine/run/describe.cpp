@@ -61,8 +61,10 @@ WeightSizes weight_sizes_of(const ModelFile& file, bool drafting) {
 }
 
 std::int64_t expert_cache_for(const WeightSizes& weights, std::int64_t cache_bytes, std::int64_t memory) {
-  constexpr std::int64_t kWork = std::int64_t{512} << 20;  // activations, program, what the system wants
-  const std::int64_t left = memory - weights.others - cache_bytes - kWork;
+  // Activations, program, what the system wants; less where there is little: small models live in small
+  // places.
+  const std::int64_t work = std::min(std::int64_t{512} << 20, memory / 4);
+  const std::int64_t left = memory - weights.others - cache_bytes - work;
   if (memory <= 0 || weights.experts == 0 || left >= weights.experts) return 0;
   return std::max<std::int64_t>(1, left);  // where that is too little, opening the store says so
 }

@@ -64,6 +64,11 @@ Result<std::unique_ptr<Engine>> Engine::load(std::shared_ptr<const ModelFile> fi
         info.context, runner_options.cache_tokens);
   const std::string fingerprint = options.prefix_dir.empty() ? "" : fingerprint_of(*file);
   DW_TRY(std::unique_ptr<Runner> runner, Runner::load(std::move(file), runner_options, progress));
+  if (const ExpertStore* const store = runner->expert_store(); store != nullptr && options.log)
+    options.log(
+        fmt::format("the model does not fit into memory: of its experts ({}) those used most are kept "
+                    "there, the others read from disk when needed",
+                    human_bytes(store->bytes())));
   DW_TRY(std::unique_ptr<Drafter> drafter,
          make_drafter(source, options, *runner, runner_options.cache_tokens));
   std::unique_ptr<PrefixDisk> disk;

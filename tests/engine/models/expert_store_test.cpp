@@ -119,6 +119,8 @@ TEST(ExpertCacheForTest, StreamsOnlyWhatDoesNotFit) {
   EXPECT_GT(cache, 2'000'000'000);
   EXPECT_LT(cache, 2'800'000'000);
   EXPECT_EQ(expert_cache_for(weights, 200'000'000, 1'000'000'000), 1);
+  EXPECT_EQ(expert_cache_for({100'000'000, 50'000'000}, 20'000'000, 400'000'000), 0)
+      << "it fits a small machine";
 }
 
 }  // namespace
