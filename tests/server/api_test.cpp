@@ -283,7 +283,8 @@ TEST_F(ApiTest, MetricsCount) {
         "vllm:kv_cache_usage_perc{", "vllm:prompt_tokens_total{",
         "vllm:generation_tokens_total{engine=\"0\",model_name=\"fake-model\"} 3",
         "finished_reason=\"length\",model_name=\"fake-model\"} 1", "vllm:time_to_first_token_seconds_count{",
-        "vllm:inter_token_latency_seconds_bucket{", "vllm:e2e_request_latency_seconds_sum{",
+        "vllm:iteration_tokens_total_bucket{", "vllm:inter_token_latency_seconds_bucket{",
+        "vllm:e2e_request_latency_seconds_sum{",
         "deepwell:http_requests_total{method=\"POST\",route=\"/v1/chat/completions\",status=\"200\"} 2",
         "process_resident_memory_bytes "}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;

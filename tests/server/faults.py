@@ -131,6 +131,28 @@ def one_folder_one_server(folder):
         server.alive("kill -9 of the one before")
 
 
+def experts_on_disk(folder):
+    """A mixture of experts that are read when they are needed answers as one that is all in memory."""
+    shutil.copytree(pathlib.Path(MODEL).parent / "deepseek_moe", folder / "mixture")
+    write_tokenizer(folder / "mixture")
+    model = str(folder / "mixture.gguf")
+    subprocess.run([PROGRAM, "convert", "--quiet", str(folder / "mixture"), model], check=True, timeout=60,
+                   stdout=subprocess.DEVNULL)
+    answers = []
+    for size, said in (("0", False), ("2M", True)):
+        before = (folder / "server.log").stat().st_size
+        with Server(folder, "--expert-cache", size, model="mixture.gguf") as server:
+            answers.append(server.complete("hello", 12)["choices"][0]["text"])
+            log = (folder / "server.log").read_bytes()[before:].decode()
+            check(("read from disk" in log) == said, f"serve --expert-cache {size} says where experts are: {log}")
+        done = subprocess.run([PROGRAM, "run", model, "--raw", "hello", "-n", "12", "--temp", "0", "--ignore-end", "--json",
+                               "--expert-cache", size], text=True, capture_output=True, timeout=60,
+                              stdin=subprocess.DEVNULL)
+        check(("read from disk" in done.stderr) == said, f"run --expert-cache {size}: {done.stderr}")
+        answers.append(json.loads(done.stdout)["text"])
+    check(len(set(answers)) == 1, f"all answers are one: {answers}")
+
+
 def rotated_log(folder):
     path, old = folder / "rotated.log", folder / "rotated.log.1"
     with Server(folder, "--audit-log", str(path)) as server:
@@ -387,7 +409,8 @@ def main():
         write_tokenizer(folder / "model")
         wanted = sys.argv[3:]
         for fault in (kill_and_restart, broken_cache, full_disk, stop_under_load, hostile_bodies, clients_that_stall,
-                      half_open, beyond_this_machine, one_folder_one_server, rotated_log):
+                      half_open, beyond_this_machine, one_folder_one_server, rotated_log,
+                      experts_on_disk):
             if wanted and fault.__name__ not in wanted:
                 continue
             begin = time.monotonic()

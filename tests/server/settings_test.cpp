@@ -36,6 +36,13 @@ TEST_F(SettingsTest, Defaults) {
   EXPECT_EQ(settings->drain_seconds, 30);
 }
 
+TEST_F(SettingsTest, ExpertsMayStayOnDisk) {
+  EXPECT_EQ(resolve()->engine.expert_cache_bytes, -1) << "as memory allows";
+  EXPECT_EQ(resolve({{"expert-cache", {"2G"}}})->engine.expert_cache_bytes, 2'000'000'000);
+  EXPECT_EQ(resolve({}, {{"DEEPWELL_EXPERT_CACHE", "0"}})->engine.expert_cache_bytes, 0);
+  EXPECT_FALSE(resolve({{"expert-cache", {"some"}}}).ok());
+}
+
 TEST_F(SettingsTest, EachSourceWinsOverTheNext) {
   write(
       "models = ['a.gguf', 'b']\nport = 1000\nparallel = 3\ndrain_seconds = 2.5\nlog_json = true\ncontext = "

@@ -226,6 +226,10 @@ Command command_commands_run() {
     sub->add_option("-c,--context", flags->engine.context,
                     "Tokens of prompt and answer; 0: the model's own, at most 8192")
         ->check(CLI::Range(0, 1 << 30));
+    sub->add_option("--expert-cache", flags->engine.expert_cache_bytes,
+                    "Memory for experts that are read from disk when they are needed, as 2GB; 0: all stay in "
+                    "memory; without it: what there is, where the model does not fit")
+        ->transform(CLI::AsSizeValue(true));
     sub->add_option("-t,--threads", flags->engine.threads, "Threads; 0: one per core")
         ->check(CLI::Range(0, 1024));
     sub->add_option(

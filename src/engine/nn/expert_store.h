@@ -33,6 +33,7 @@ class ExpertStore {
   /// From now on experts are read from where `find` says they lie. kIo, kInvalid (the cache is too small).
   Status open(std::int64_t cache_bytes, const Find& find, bool ring = true);
   bool is_open() const { return reader_ != nullptr; }
+  std::int64_t cache_bytes() const { return std::ssize(slots_) * slot_bytes(); }
 
   bool has(int layer, std::int32_t expert) const;
   /// Starts reading what is not here, in this order, and keeps the others until done().

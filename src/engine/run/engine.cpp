@@ -62,13 +62,14 @@ Result<std::unique_ptr<Engine>> Engine::load(std::shared_ptr<const ModelFile> fi
     runner_options.cache_tokens = std::clamp(
         std::max<std::int64_t>(0, allowed - rolling * options.parallel) / info.cache_bytes_per_token,
         info.context, runner_options.cache_tokens);
+  runner_options.expert_cache_bytes = options.expert_cache_bytes;
   const std::string fingerprint = options.prefix_dir.empty() ? "" : fingerprint_of(*file);
   DW_TRY(std::unique_ptr<Runner> runner, Runner::load(std::move(file), runner_options, progress));
   if (const ExpertStore* const store = runner->expert_store(); store != nullptr && options.log)
     options.log(
-        fmt::format("the model does not fit into memory: of its experts ({}) those used most are kept "
-                    "there, the others read from disk when needed",
-                    human_bytes(store->bytes())));
+        fmt::format("{} of {} of experts are kept in memory, the others read from disk when needed{}",
+                    human_bytes(store->cache_bytes()), human_bytes(store->bytes()),
+                    options.expert_cache_bytes < 0 ? " (the model does not fit; --expert-cache)" : ""));
   DW_TRY(std::unique_ptr<Drafter> drafter,
          make_drafter(source, options, *runner, runner_options.cache_tokens));
   std::unique_ptr<PrefixDisk> disk;

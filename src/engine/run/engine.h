@@ -26,8 +26,11 @@ struct EngineOptions {
   int parallel = 8;              ///< sequences decoded together at most
   std::int64_t context = 0;      ///< tokens one sequence may hold; 0: the model's own, at most 8192
   std::int64_t cache_bytes = 0;  ///< KV pool, one context at least; 0: all, up to a quarter of free memory
-  int queue = 1024;              ///< requests that may wait; beyond it submit says kOverloaded
-  int prefill_chunk = 512;       ///< prompt tokens computed in one step at most
+  /// Of experts that are read from disk when they are needed; 0: all stay in memory; -1: as large as memory
+  /// allows, where the model does not fit.
+  std::int64_t expert_cache_bytes = -1;
+  int queue = 1024;         ///< requests that may wait; beyond it submit says kOverloaded
+  int prefill_chunk = 512;  ///< prompt tokens computed in one step at most
   CacheType cache_type = CacheType::kF16;
   int draft_tokens = 8;  ///< guessed and verified in one pass, at most; 0: none
   DraftSource draft = DraftSource::kAuto;
@@ -56,6 +59,10 @@ struct EngineStats {
   std::int64_t prefix_disk_bytes = 0, prefix_disk_found_tokens = 0, prefix_disk_written_bytes = 0;
   std::int64_t preemptions = 0, swapped_bytes = 0;
   std::int64_t steps = 0;
+  /// How many steps computed up to so many tokens of prompts and answers; the last: more.
+  static constexpr std::array<std::int64_t, 13> kStepSizes = {1,   8,    16,   32,   64,   128,  256,
+                                                              512, 1024, 2048, 4096, 8192, 16384};
+  std::array<std::int64_t, kStepSizes.size() + 1> steps_by_size{};
   std::int64_t draft_tokens = 0, draft_tokens_right = 0;                 ///< guessed; of them, drawn
   double prompt_tokens_per_second = 0, generated_tokens_per_second = 0;  ///< of the last ten seconds
   double busy_seconds = 0;

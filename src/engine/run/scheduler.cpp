@@ -407,6 +407,9 @@ void Scheduler::compute() {
 void Scheduler::publish(std::int64_t prompt_tokens, std::int64_t generated_tokens, double seconds) {
   const std::lock_guard lock(mutex_);
   ++stats_.steps;
+  const auto& sizes = EngineStats::kStepSizes;
+  const auto size = std::lower_bound(sizes.begin(), sizes.end(), prompt_tokens + generated_tokens);
+  ++stats_.steps_by_size[static_cast<std::size_t>(size - sizes.begin())];
   stats_.busy_seconds += seconds;
   stats_.prompt_tokens += prompt_tokens;
   stats_.generated_tokens += generated_tokens;

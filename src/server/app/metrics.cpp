@@ -110,6 +110,8 @@ struct Metrics::Impl {
   Counters& cancelled = counter("deepwell:requests_cancelled_total", "Requests whose client left.");
   Counters& audit_lost = counter("deepwell:audit_lines_lost_total", "Audit lines that could not be kept.");
   Gauges& audit_waiting = gauge("deepwell:audit_lines_waiting", "Audit lines not on the disk yet.");
+  Histograms& step_sizes = histogram("vllm:iteration_tokens_total", "Tokens of a forward pass.");
+  std::map<std::string, EngineStats> seen;  // of each model, at the last take()
   Counters& steps = counter("deepwell:engine_steps_total", "Forward passes of the model.");
   Counters& engine_busy = counter("deepwell:engine_busy_seconds_total", "Time the engine was computing.");
   prometheus::Gauge& memory =
@@ -191,27 +193,37 @@ void Metrics::take(const std::string& model, const EngineStats& stats) {
   impl_->cache_use.Add(labels).Set(stats.pages_total > 0 ? static_cast<double>(stats.pages_used) /
                                                                static_cast<double>(stats.pages_total)
                                                          : 0);
-  const auto move_to = [&](Impl::Counters& family, double value) {
+  EngineStats& last = impl_->seen[model];
+  if (stats.steps < last.steps) last = {};  // the model was loaded anew
+  const auto count = [&](Impl::Counters& family, auto EngineStats::*field) {
     prometheus::Counter& counter = family.Add(labels);
-    if (value > counter.Value()) counter.Increment(value - counter.Value());
+    if (stats.*field > last.*field) counter.Increment(static_cast<double>(stats.*field - last.*field));
   };
-  move_to(impl_->prompt_tokens, static_cast<double>(stats.prompt_tokens));
-  move_to(impl_->generated_tokens, static_cast<double>(stats.generated_tokens));
-  move_to(impl_->prefix_asked, static_cast<double>(stats.prefix_asked_tokens));
-  move_to(impl_->prefix_found, static_cast<double>(stats.prefix_found_tokens));
-  move_to(impl_->drafted, static_cast<double>(stats.draft_tokens));
-  move_to(impl_->accepted, static_cast<double>(stats.draft_tokens_right));
-  move_to(impl_->disk_found, static_cast<double>(stats.prefix_disk_found_tokens));
-  move_to(impl_->disk_written, static_cast<double>(stats.prefix_disk_written_bytes));
+  count(impl_->prompt_tokens, &EngineStats::prompt_tokens);
+  count(impl_->generated_tokens, &EngineStats::generated_tokens);
+  count(impl_->prefix_asked, &EngineStats::prefix_asked_tokens);
+  count(impl_->prefix_found, &EngineStats::prefix_found_tokens);
+  count(impl_->drafted, &EngineStats::draft_tokens);
+  count(impl_->accepted, &EngineStats::draft_tokens_right);
+  count(impl_->disk_found, &EngineStats::prefix_disk_found_tokens);
+  count(impl_->disk_written, &EngineStats::prefix_disk_written_bytes);
   impl_->disk_bytes.Add(labels).Set(static_cast<double>(stats.prefix_disk_bytes));
-  move_to(impl_->preemptions, static_cast<double>(stats.preemptions));
-  move_to(impl_->swapped, static_cast<double>(stats.swapped_bytes));
-  move_to(impl_->failed, static_cast<double>(stats.failed));
+  count(impl_->preemptions, &EngineStats::preemptions);
+  count(impl_->swapped, &EngineStats::swapped_bytes);
+  count(impl_->failed, &EngineStats::failed);
   impl_->prefix_pages.Add(labels).Set(static_cast<double>(stats.pages_spare));
   impl_->stalled.Add(labels).Set(stats.stalled_seconds);
-  move_to(impl_->cancelled, static_cast<double>(stats.cancelled));
-  move_to(impl_->steps, static_cast<double>(stats.steps));
-  move_to(impl_->engine_busy, stats.busy_seconds);
+  count(impl_->cancelled, &EngineStats::cancelled);
+  count(impl_->steps, &EngineStats::steps);
+  count(impl_->engine_busy, &EngineStats::busy_seconds);
+  std::vector<double> steps;
+  for (std::size_t i = 0; i < stats.steps_by_size.size(); ++i)
+    steps.push_back(static_cast<double>(stats.steps_by_size[i] - last.steps_by_size[i]));
+  const std::int64_t tokens =
+      stats.prompt_tokens + stats.generated_tokens - last.prompt_tokens - last.generated_tokens;
+  impl_->step_sizes.Add(labels, Buckets(EngineStats::kStepSizes.begin(), EngineStats::kStepSizes.end()))
+      .ObserveMultiple(steps, static_cast<double>(tokens));
+  last = stats;
 }
 
 std::string Metrics::text() const {

@@ -3,10 +3,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
 #include "base/memory.h"
+#include "engine/run/describe.h"
 #include "engine/run/fit_estimate.h"
 #include "server/model/chat_language.h"
 #include "server/model/open_model.h"
@@ -24,6 +26,8 @@ Result<ModelSource::Outline> outline_of(const ServeSettings& settings, const std
   DW_TRY(const FitNeeds needs, count_needs(*file, {engine.context, 1, engine.cache_type, drafting}));
   if (!needs.obstacle.empty()) return Error{ErrorCode::kUnsupported, path + ": " + needs.obstacle};
   ModelSource::Outline outline{needs.info, needs.total_bytes()};
+  if (const std::int64_t cache = settings.engine.expert_cache_bytes; cache > 0)  // the others stay on disk
+    outline.bytes -= std::max<std::int64_t>(0, weight_sizes_of(*file, drafting).experts - cache);
   outline.info.context = needs.context;
   outline.info.context_trained = needs.context_trained;
   return outline;

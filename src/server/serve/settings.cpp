@@ -75,6 +75,12 @@ Status set_bytes(std::int64_t& field, const Values& values) {
   return Done{};
 }
 
+Status set_expert_cache(ServeSettings& s, const Values& values) {
+  if (values.back() != "0") return set_bytes(s.engine.expert_cache_bytes, values);
+  s.engine.expert_cache_bytes = 0;
+  return Done{};
+}
+
 Status set_seconds(double& field, const Values& values, double max) {
   char* end = nullptr;
   const std::string& text = values.back();
@@ -132,6 +138,10 @@ const SettingSpec kSettings[] = {
      }},
     {"draft-tokens", Kind::kOne, "N", "Tokens guessed and verified in one pass at most (8); 0: none",
      [](ServeSettings& s, const Values& v) { return set_whole(s.engine.draft_tokens, v, 0, 64); }},
+    {"expert-cache", Kind::kOne, "SIZE",
+     "Memory for experts that are read from disk when needed, such as 8G; 0: all stay in memory (what there "
+     "is, where a model does not fit)",
+     set_expert_cache},
     {"swap-dir", Kind::kOne, "FOLDER",
      "Where sequences wait that memory has no room for (the system's folder for temporary files)",
      [](ServeSettings& s, const Values& v) -> Status {

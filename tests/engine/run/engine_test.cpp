@@ -4,6 +4,8 @@
 // model; two threads of computation, requests from this thread and others.
 #include "engine/run/engine.h"
 
+#include <numeric>
+
 #include "tiny_engine.h"
 
 namespace deepwell {
@@ -450,6 +452,32 @@ TEST(Engine, OptionsThatMakeNoSenseAreErrors) {
 }
 
 // 200 random requests from four threads: lengths, seeds, stops, cancels; each ends once, as it would alone.
+TEST(Engine, ExpertsOnDiskAreSaidSoAndGiveTheSameAnswers) {
+  std::vector<Tokens> answers;
+  for (const std::int64_t cache : {std::int64_t{0}, std::int64_t{1} << 30}) {
+    auto file = open_gguf(std::string(DEEPWELL_SOURCE_DIR) + "/tests/golden/engine/models/v2_lite_41.gguf");
+    ASSERT_TRUE(file.ok()) << file.error().message;
+    std::string log;
+    EngineOptions options;
+    options.threads = 2;
+    options.expert_cache_bytes = cache;
+    options.draft_tokens = 0;
+    options.log = [&](const std::string& line) { log += line; };
+    const auto engine = Engine::load(std::shared_ptr<const ModelFile>(std::move(file).value()), options, {});
+    ASSERT_TRUE(engine.ok()) << engine.error().message;
+    EXPECT_EQ(log.find("read from disk") != std::string::npos, cache > 0) << log;
+    Tokens prompt = some_prompt(20, 1);
+    for (std::int32_t& token : prompt) token %= static_cast<std::int32_t>((*engine)->info().vocabulary);
+    answers.push_back(answer(**engine, request_of(std::move(prompt), 12)));
+    const EngineStats stats = settled(**engine);
+    EXPECT_EQ(std::accumulate(stats.steps_by_size.begin(), stats.steps_by_size.end(), std::int64_t{0}),
+              stats.steps);
+    EXPECT_GT(stats.steps_by_size[0], 0) << "a token a step, where nothing is guessed";
+  }
+  EXPECT_EQ(answers[0].size(), 12U);
+  EXPECT_EQ(answers[0], answers[1]);
+}
+
 TEST(Engine, Soak) {
   EngineOptions options;
   options.parallel = 6;
