@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // GET /deepwell/chats/{id}: one chat with its messages.
-#include "server/app/answer.h"
-#include "server/app/chats.h"
+#include "server/app/stored.h"
 
 namespace deepwell {
 namespace {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // PATCH /deepwell/chats/{id}: makes a chat, or changes what the body names.
-#include "server/app/answer.h"
-#include "server/app/chats.h"
+#include "server/app/stored.h"
 
 namespace deepwell {
 namespace {

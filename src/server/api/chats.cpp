@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // GET /deepwell/chats: the caller's chats, the latest first; ?q=TEXT: those that have it.
-#include "server/app/chats.h"
-#include "server/app/answer.h"
+#include "server/app/stored.h"
 
 namespace deepwell {
 namespace {

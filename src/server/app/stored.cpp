@@ -5,12 +5,13 @@
 
 namespace deepwell {
 namespace {
-void reply_nothing_kept(const Call& call) {
+void reply_nothing_kept(const Call& call, const char* what = "files") {
   ApiError error;
   error.status = 501;
   error.type = "server_error";
   error.code = "no_data_dir";
-  error.message = "this server keeps no files; its operator can give it a folder with --data-dir";
+  error.message =
+      fmt::format("this server keeps no {}; its operator can give it a folder with --data-dir", what);
   call.reply_error(error);
 }
 }  // namespace
@@ -28,6 +29,11 @@ Batches* batches_of(const Call& call) {
 Background* background_of(const Call& call) {
   if (call.service.background == nullptr) reply_nothing_kept(call);
   return call.service.background.get();
+}
+
+ChatStore* chats_of(const Call& call) {
+  if (call.service.chats == nullptr) reply_nothing_kept(call, "chats");
+  return call.service.chats.get();
 }
 
 void reply_no_response(const Call& call, const std::string& id) {
