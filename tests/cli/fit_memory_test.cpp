@@ -21,6 +21,10 @@
 #include "engine/run/sequence.h"
 #include "engine/run/step.h"
 
+#ifdef __SANITIZE_ADDRESS__
+extern "C" void __sanitizer_purge_allocator();
+#endif
+
 namespace deepwell {
 namespace {
 
@@ -46,6 +50,9 @@ class Zeros final : public ListedModelFile {
 };
 
 std::int64_t memory_of_this_process() {
+#ifdef __SANITIZE_ADDRESS__
+  __sanitizer_purge_allocator();  // it keeps what was freed, to see later uses
+#endif
   std::ifstream status("/proc/self/status");
   for (std::string word; status >> word;)
     if (word == "RssAnon:") {

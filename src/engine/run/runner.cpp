@@ -2,6 +2,7 @@
 #include "engine/run/runner.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <limits>
 #include <new>
@@ -56,6 +57,7 @@ Result<std::unique_ptr<Runner>> Runner::load(std::shared_ptr<const ModelFile> fi
         fmt::format("{}: there is no memory for the weights of {}; free some, or take a smaller model",
                     runner->file_->path(), human_bytes(runner->file_->file_bytes()))};
   }
+  malloc_trim(0);             // what is rearranged at load went through floats
   if (progress) progress(1);  // not every tensor of a file is packed, or even used
   CacheLayout layout = runner->model_->cache_layout(options.cache_type);
   const std::int64_t pages = (options.cache_tokens + layout.page_tokens - 1) / layout.page_tokens;

@@ -162,7 +162,7 @@ void add_rows(const AttendLatentArgs& a, const Memory& m, int& row, int pairs) {
     for (std::int64_t d = 0; d < a.value_width; d += kChunk) add_values<R, 2>(a, m, row, d, pairs);
 }
 
-/// Rows of which each sees at least one of the page's first `count` entries.
+/// All rows; one that sees none of the page has weights of zero there.
 void attend_page(const AttendLatentArgs& a, const Memory& m, int page, int count) {
   for (int row = 0; row < a.rows; row += kRows) {
     int rows[kRows];

@@ -133,6 +133,9 @@ template <int R, int kVecs>
 template <int R>
 void attend_rows(const AttendArgs& a, const Memory& m, int& row, int page, int count) {
   for (; row + R <= a.rows; row += R) {
+    std::int32_t most = 0;
+    for (int r = row; r < row + R; ++r) most = a.limits[r] > most ? a.limits[r] : most;
+    if (most <= page * kPageTokens) continue;  // earlier rows of a prompt
     int t = 0;
     for (; t + 48 < count; t += 64) score_rows<R, 4>(a, m, row, t);
     for (; t < count; t += 16) score_rows<R, 1>(a, m, row, t);
