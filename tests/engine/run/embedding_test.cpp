@@ -4,6 +4,7 @@
 // (scripts/golden_embeddings.py) over the golden models.
 #include <cmath>
 #include <fstream>
+#include <future>
 #include <sstream>
 
 #include "support/golden_file.h"
@@ -120,12 +121,18 @@ TEST(Embedding, WhatWasTakenInIsNotRefusedByAFullQueue) {
   options.parallel = 1;
   const auto engine = tiny_engine(options);
   const auto talking = std::make_shared<NotingSink>();
+  std::promise<void> tried;
+  talking->go_on = [until = tried.get_future().share()](std::size_t) {
+    until.wait();  // it must not end before the others have asked
+    return true;
+  };
   ASSERT_TRUE(engine->submit(request_of(some_prompt(10, 1), 100), talking).ok());
   EngineRequest request = request_of(some_prompt(10, 2), 1);
   EXPECT_FALSE(engine->submit(request, talking).ok());
   request.admitted = true;
   const auto later = std::make_shared<NotingSink>();
   EXPECT_TRUE(engine->submit(request, later).ok());
+  tried.set_value();
   later->wait();
   talking->wait();
 }
