@@ -43,16 +43,10 @@ struct AttendLatentF32 {
 /// many as a float instruction does. For steps whose activations are rounded anyway.
 ///
 /// Accuracy  against the same with exact sums: 2^-8 * max |v| over the seen entries.
-/// Scratch   attend_latent_rounded_floats(...) floats at args.scratch.
+/// Scratch   attend_rounded_floats(rows, width, value_width) at args.scratch.
 struct AttendLatentRounded {
   static constexpr std::string_view kName = "attend_latent_rounded";
   using Fn = void(const AttendLatentArgs& args, CacheType type);
 };
-/// Scores, then in bfloat16: queries, weights, and a page as keys and as values.
-constexpr std::int64_t attend_latent_rounded_floats(std::int64_t rows, std::int64_t width,
-                                                    std::int64_t value_width) {
-  return attend_scratch_floats(static_cast<int>(rows)) + rows +
-         (rows * (width + kPageTokens) + kPageTokens * (width + value_width)) / 2 + 32;
-}
 
 }  // namespace deepwell

@@ -33,7 +33,7 @@ struct GatheredAttention {
     auto* memory = context.scratch.take<std::byte>(lists * pages * page_bytes);
     auto* list_pages = context.scratch.take<const std::byte*>(lists * pages);
     for (std::int64_t p = 0; p < lists * pages; ++p) list_pages[p] = memory + p * page_bytes;
-    const AttendLatentKernel attend_latent(type, context.exact, heads);
+    const AttendKernel attend_latent(type, context.exact, heads);
     const std::int64_t scores_each = attend_latent.scratch_floats(heads_each, width, value_width);
     float* scores = context.scratch.take<float>(threads * scores_each);
     auto* limits = context.scratch.take<std::int32_t>(threads * heads_each);
@@ -49,9 +49,10 @@ struct GatheredAttention {
       if (!before) gather_row(row, list);
       std::int32_t* row_limits = limits + thread * heads_each;
       std::fill_n(row_limits, count, counts[row]);
-      attend_latent({q + (row * heads + head) * width, static_cast<int>(count), width, value_width, scale,
-                     row_limits, list_pages + list * pages, out + (row * heads + head) * value_width,
-                     scores + thread * scores_each, sinks == nullptr ? nullptr : sinks + head});
+      attend_latent(AttendLatentArgs{q + (row * heads + head) * width, static_cast<int>(count), width,
+                                     value_width, scale, row_limits, list_pages + list * pages,
+                                     out + (row * heads + head) * value_width, scores + thread * scores_each,
+                                     sinks == nullptr ? nullptr : sinks + head});
     });
   }
 };

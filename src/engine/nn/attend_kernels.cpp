@@ -7,8 +7,6 @@ namespace {
 // From here on rounding a page costs less than it saves.
 constexpr std::int64_t kRowsToRound = 8;
 
-bool rounds(bool exact, std::int64_t rows) { return !exact && rows >= kRowsToRound && has_avx512_bf16(); }
-
 template <class F16, class Bf16, class F32, class Q8>
 typename F16::Fn* exact_kernel(CacheType type) {
   static typename F16::Fn* const by_type[] = {best_kernel<F16>(), best_kernel<Bf16>(), best_kernel<F32>(),
@@ -20,11 +18,11 @@ typename F16::Fn* exact_kernel(CacheType type) {
 }  // namespace
 
 AttendKernel::AttendKernel(CacheType type, bool exact, std::int64_t rows)
-    : type_(type), rounded_(rounds(exact, rows)) {}
+    : type_(type), rounded_(!exact && rows >= kRowsToRound && has_avx512_bf16()) {}
 
-std::int64_t AttendKernel::scratch_floats(std::int64_t rows, std::int64_t head_dim,
-                                          std::int64_t value_dim) const {
-  return rounded_ ? attend_rounded_floats(rows, head_dim, value_dim)
+std::int64_t AttendKernel::scratch_floats(std::int64_t rows, std::int64_t key_width,
+                                          std::int64_t value_width) const {
+  return rounded_ ? attend_rounded_floats(rows, key_width, value_width)
                   : attend_scratch_floats(static_cast<int>(rows));
 }
 
@@ -34,16 +32,7 @@ void AttendKernel::operator()(const AttendArgs& args) const {
   exact_kernel<AttendF16, AttendBf16, AttendF32, AttendQ8>(type_)(args);
 }
 
-AttendLatentKernel::AttendLatentKernel(CacheType type, bool exact, std::int64_t rows)
-    : type_(type), rounded_(rounds(exact, rows)) {}
-
-std::int64_t AttendLatentKernel::scratch_floats(std::int64_t rows, std::int64_t width,
-                                                std::int64_t value_width) const {
-  return rounded_ ? attend_latent_rounded_floats(rows, width, value_width)
-                  : attend_scratch_floats(static_cast<int>(rows));
-}
-
-void AttendLatentKernel::operator()(const AttendLatentArgs& args) const {
+void AttendKernel::operator()(const AttendLatentArgs& args) const {
   static AttendLatentRounded::Fn* const rounded = best_kernel<AttendLatentRounded>();
   if (rounded_) return rounded(args, type_);
   exact_kernel<AttendLatentF16, AttendLatentBf16, AttendLatentF32, AttendLatentQ8>(type_)(args);

@@ -128,9 +128,9 @@ void ExpandedAttention::attend(const float* q, const HeadLinear& keys, const Hea
             reinterpret_cast<const std::byte*>(expanded_values + (h * pages + page) * value_page);
       }
       const std::int64_t head = first_head + h;
-      attend_rows({q + (row * heads + head) * query, heads * query, static_cast<int>(rows), query, value,
-                   scale, work.limits, work.keys, work.values, out + (row * heads + head) * value,
-                   heads * value, work.scores});
+      attend_rows(AttendArgs{q + (row * heads + head) * query, heads * query, static_cast<int>(rows), query,
+                             value, scale, work.limits, work.keys, work.values,
+                             out + (row * heads + head) * value, heads * value, work.scores});
     });
   }
 }

@@ -78,8 +78,7 @@ void LatentAttention::attend(const float* q, const Batch& batch, std::int64_t la
     for (std::int64_t first = (rows - 1) / rows_each * rows_each; first >= 0; first -= rows_each)
       tasks[count++] = {&sequence, first, std::min(rows_each, rows - first)};
   }
-  const AttendLatentKernel attend_latent(batch.sequences.front().cache->pool().layout().type, context.exact,
-                                         heads);
+  const AttendKernel attend_latent(batch.sequences.front().cache->pool().layout().type, context.exact, heads);
   struct Work {
     float* scores;
     std::int32_t* limits;
@@ -103,8 +102,8 @@ void LatentAttention::attend(const float* q, const Batch& batch, std::int64_t la
     for (std::int64_t p = 0; p < (limit + kPageTokens - 1) / kPageTokens; ++p)
       work.pages[p] = pool.stream(task.sequence->cache->pages()[static_cast<std::size_t>(p)], layer, 0);
     const std::int64_t row = task.sequence->first * heads + task.first;
-    attend_latent({q + row * width, static_cast<int>(task.count), width, value_width, scale, work.limits,
-                   work.pages, out + row * value_width, work.scores});
+    attend_latent(AttendLatentArgs{q + row * width, static_cast<int>(task.count), width, value_width, scale,
+                                   work.limits, work.pages, out + row * value_width, work.scores});
   });
 }
 

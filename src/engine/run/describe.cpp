@@ -53,9 +53,7 @@ WeightSizes weight_sizes_of(const ModelFile& file, bool drafting) {
   for (const FileTensor& tensor : file.tensors()) {
     const TensorUse use = use_of(file, tensor);
     if (use == TensorUse::kNone || (use == TensorUse::kDrafting && !drafting)) continue;
-    (tensor.made == nullptr && tensor.name.find("_exps.") != std::string::npos ? sizes.experts
-                                                                               : sizes.others) +=
-        tensor.data_bytes();
+    (tensor.made == nullptr && is_routed(tensor) ? sizes.experts : sizes.others) += tensor.data_bytes();
   }
   return sizes;
 }

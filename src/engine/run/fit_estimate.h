@@ -45,7 +45,7 @@ struct FitNeeds {
   WeightsRead always, head, routed;        ///< routed: all experts of a mixture
   std::int64_t experts_on_disk_bytes = 0;  ///< of routed experts, those that can be read one by one
   double matrix_weights = 0;               ///< of all matrices and the token table, but for those expanded
-  std::int64_t expanded_bytes = 0;         ///< packed, but as floats whatever the file has
+  std::int64_t expanded_bytes = 0;         ///< packed as rearranged_type (models/loader.h) says
   std::int64_t experts = 1, experts_used = 1;
 
   std::int64_t weight_bytes() const { return packed_bytes + table_bytes + vector_bytes; }

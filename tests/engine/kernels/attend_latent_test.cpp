@@ -85,8 +85,8 @@ TEST(AttendLatent, RoundedStaysWithinItsBound) {
           for (int r = 0; r < rows; ++r) sinks.push_back(static_cast<float>(r % 3) * 20 - 20);
           const float largest = largest_element(static_cast<CacheType>(type), entries, width);
           std::vector<float> want(static_cast<std::size_t>(rows * value)), got(want.size(), NAN);
-          std::vector<float> scratch(
-              static_cast<std::size_t>(attend_latent_rounded_floats(rows, width, value)), NAN);
+          std::vector<float> scratch(static_cast<std::size_t>(attend_rounded_floats(rows, width, value)),
+                                     NAN);
           for (const float* given :
                {static_cast<const float*>(nullptr), static_cast<const float*>(sinks.data())}) {
             AttendLatentArgs args{
@@ -109,7 +109,7 @@ TEST(AttendLatent, RoundedRowsDoNotDependOnEachOther) {
   std::vector<std::int32_t> limits;
   for (int r = 0; r < kRows; ++r) limits.push_back(1 + r * 9);
   std::vector<float> together(kRows * kValue), alone(kValue),
-      scratch(static_cast<std::size_t>(attend_latent_rounded_floats(kRows, kWidth, kValue)));
+      scratch(static_cast<std::size_t>(attend_rounded_floats(kRows, kWidth, kValue)));
   for (const Kernel& kernel : usable_kernels(AttendLatentRounded::kName, cpu_isa())) {
     const auto run = reinterpret_cast<AttendLatentRounded::Fn*>(kernel.fn);
     run({q.data(), kRows, kWidth, kValue, 0.1F, limits.data(), entries.pages.data(), together.data(),

@@ -19,39 +19,16 @@ namespace {
 
 #include "engine/kernels/generic/entries.inc"
 
-constexpr int kPairs = kPageTokens / 2;
+#include "engine/kernels/avx512/rounded_rows.inc"
+
 constexpr int kChunk = 32;  // elements of a latent that lie together in the layout of pairs
+// Here keys are (kPageTokens, width), and values (value_width / kChunk, kPairs, kChunk, 2).
 // Rows and entries of a block of scores: 16 sums are folded together.
 constexpr int kRows = 4, kEntries = 4;
 
-struct Memory {
-  float* scores;           ///< (rows, kPageTokens)
-  float* highest;          ///< (rows)
-  float* total;            ///< (rows)
-  float* keep;             ///< (rows): what sums made so far are multiplied by
-  std::uint16_t* q;        ///< (rows, width)
-  std::uint16_t* weights;  ///< (rows, kPageTokens)
-  std::uint16_t* keys;     ///< (kPageTokens, width)
-  std::uint16_t* values;   ///< (value_width / kChunk, kPairs, kChunk, 2)
-};
-
-Memory memory_of(const AttendLatentArgs& a) {
-  Memory m{};
-  m.scores = a.scratch;
-  m.highest = m.scores + std::int64_t{a.rows} * kPageTokens;
-  m.total = m.highest + a.rows;
-  m.keep = m.total + a.rows;
-  const auto after = reinterpret_cast<std::uintptr_t>(m.keep + a.rows);
-  m.q = reinterpret_cast<std::uint16_t*>((after + 63) / 64 * 64);
-  m.weights = m.q + a.rows * a.width;
-  m.keys = m.weights + std::int64_t{a.rows} * kPageTokens;
-  m.values = m.keys + kPageTokens * a.width;
-  return m;
-}
-
 /// The first `count` entries of a page in both layouts; those that fill a block or a pair are zeros.
 template <class Entry>
-void round_page(const AttendLatentArgs& a, const std::byte* page, int count, const Memory& m) {
+void round_page(const AttendLatentArgs& a, const std::byte* page, int count, const RoundedRows& m) {
   const auto entries = Entry::vectors(page, a.width);
   const int padded = (count + kEntries - 1) / kEntries * kEntries;
   for (int t = 0; t < count; ++t)
@@ -98,7 +75,8 @@ inline __m512 fold(const __m512 (&sums)[16]) {
 }
 
 /// Scores of rows[0..3] against four entries from `first`; a row may stand there twice.
-inline void score_block(const AttendLatentArgs& a, const Memory& m, const int (&rows)[kRows], int first) {
+inline void score_block(const AttendLatentArgs& a, const RoundedRows& m, const int (&rows)[kRows],
+                        int first) {
   __m512 sum[kRows * kEntries];
 #pragma GCC unroll 16
   for (__m512& s : sum) s = _mm512_setzero_ps();
@@ -127,7 +105,7 @@ inline void score_block(const AttendLatentArgs& a, const Memory& m, const int (&
 
 /// out (R rows) = out * keep + weights x values, kVecs vectors from element d of the latents.
 template <int R, int kVecs>
-[[gnu::always_inline]] inline void add_values(const AttendLatentArgs& a, const Memory& m, int row,
+[[gnu::always_inline]] inline void add_values(const AttendLatentArgs& a, const RoundedRows& m, int row,
                                               std::int64_t d, int pairs) {
   float* out = a.out + row * a.value_width + d;
   __m512 sum[R][kVecs];
@@ -157,24 +135,19 @@ template <int R, int kVecs>
 }
 
 template <int R>
-void add_rows(const AttendLatentArgs& a, const Memory& m, int& row, int pairs) {
+void add_rows(const AttendLatentArgs& a, const RoundedRows& m, int& row, int pairs) {
   for (; row + R <= a.rows; row += R)
     for (std::int64_t d = 0; d < a.value_width; d += kChunk) add_values<R, 2>(a, m, row, d, pairs);
 }
 
 /// All rows; one that sees none of the page has weights of zero there.
-void attend_page(const AttendLatentArgs& a, const Memory& m, int page, int count) {
+void attend_page(const AttendLatentArgs& a, const RoundedRows& m, int page, int count) {
   for (int row = 0; row < a.rows; row += kRows) {
     int rows[kRows];
     for (int r = 0; r < kRows; ++r) rows[r] = row + r < a.rows ? row + r : a.rows - 1;
     for (int t = 0; t < count; t += kEntries) score_block(a, m, rows, t);
   }
-  for (int row = 0; row < a.rows; ++row) {
-    float* s = m.scores + std::int64_t{row} * kPageTokens;
-    m.keep[row] = weigh_page(s, count, a.limits[row] - page * kPageTokens, page == 0 && a.sinks == nullptr,
-                             m.highest[row], m.total[row]);
-    round_floats(s, count, m.weights + std::int64_t{row} * kPageTokens);
-  }
+  weigh_rows(m, 0, a.rows, a.limits, page, count, page == 0 && a.sinks == nullptr);
   int row = 0;
   add_rows<8>(a, m, row, (count + 1) / 2);
   add_rows<4>(a, m, row, (count + 1) / 2);
@@ -182,41 +155,31 @@ void attend_page(const AttendLatentArgs& a, const Memory& m, int page, int count
 }
 
 template <class Entry>
-void attend(const AttendLatentArgs& a) {
-  const Memory m = memory_of(a);
-  std::int32_t most = 0;
-  for (int r = 0; r < a.rows; ++r) {
-    m.highest[r] = a.sinks == nullptr ? -3.0e38F : a.sinks[r];
-    m.total[r] = a.sinks == nullptr ? 0.0F : 1.0F;
-    most = a.limits[r] > most ? a.limits[r] : most;
+struct Attend {
+  static void run(const AttendLatentArgs& a) {
+    const RoundedRows m(a.scratch, a.rows, a.width, a.value_width);
+    std::int32_t most = 0;
+    for (int r = 0; r < a.rows; ++r) {
+      m.highest[r] = a.sinks == nullptr ? -3.0e38F : a.sinks[r];
+      m.total[r] = a.sinks == nullptr ? 0.0F : 1.0F;
+      most = a.limits[r] > most ? a.limits[r] : most;
+    }
+    for (std::int64_t i = 0; i < a.rows * a.width; i += 32)
+      _mm512_storeu_si512(m.q + i, to_bfloats(Vec::load(a.q + i), Vec::load(a.q + i + 16)));
+    for (std::int64_t i = 0; i < a.rows * a.value_width; ++i) a.out[i] = 0;
+    for (int page = 0; page * kPageTokens < most; ++page) {
+      const int count = most - page * kPageTokens < kPageTokens ? most - page * kPageTokens : kPageTokens;
+      round_page<Entry>(a, a.pages[page], count, m);
+      attend_page(a, m, page, count);
+    }
+    divide_rows(m, a.rows, a.out, a.value_width, a.value_width);
   }
-  for (std::int64_t i = 0; i < a.rows * a.width; i += 32)
-    _mm512_storeu_si512(m.q + i, to_bfloats(Vec::load(a.q + i), Vec::load(a.q + i + 16)));
-  for (std::int64_t i = 0; i < a.rows * a.value_width; ++i) a.out[i] = 0;
-  for (int page = 0; page * kPageTokens < most; ++page) {
-    const int count = most - page * kPageTokens < kPageTokens ? most - page * kPageTokens : kPageTokens;
-    round_page<Entry>(a, a.pages[page], count, m);
-    attend_page(a, m, page, count);
-  }
-  for (int r = 0; r < a.rows; ++r) {
-    const float scale = 1.0F / m.total[r];
-    for (std::int64_t d = 0; d < a.value_width; ++d) a.out[r * a.value_width + d] *= scale;
-  }
-}
+};
 
 void run(const AttendLatentArgs& args, CacheType type) {
   if (args.width % kChunk != 0 || args.value_width % kChunk != 0)  // no released model; tiny test models
     return reinterpret_cast<AttendLatentRounded::Fn*>(kernel_scalar_attend_latent_rounded().fn)(args, type);
-  switch (type) {
-    case CacheType::kF16:
-      return attend<PlainEntry<std::uint16_t, Vec::load_half>>(args);
-    case CacheType::kBF16:
-      return attend<PlainEntry<std::uint16_t, Vec::load_bfloat>>(args);
-    case CacheType::kF32:
-      return attend<PlainEntry<float, Vec::load>>(args);
-    case CacheType::kQ8:
-      return attend<Q8Entry>(args);
-  }
+  attend_cache<Attend>(args, type);
 }
 }  // namespace
 }  // namespace deepwell::avx512

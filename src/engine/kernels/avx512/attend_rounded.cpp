@@ -18,32 +18,8 @@ namespace {
 
 #include "engine/kernels/generic/entries.inc"
 
-constexpr int kPairs = kPageTokens / 2;
-
-struct Memory {
-  float* scores;           ///< (rows, kPageTokens)
-  float* highest;          ///< (rows)
-  float* total;            ///< (rows)
-  float* keep;             ///< (rows): what sums made so far are multiplied by
-  std::uint16_t* q;        ///< (rows, head_dim)
-  std::uint16_t* weights;  ///< (rows, kPageTokens)
-  std::uint16_t* keys;     ///< (head_dim / 2, kPageTokens, 2)
-  std::uint16_t* values;   ///< (kPairs, value_dim, 2)
-};
-
-Memory memory_of(const AttendArgs& a) {
-  Memory m{};
-  m.scores = a.scratch;
-  m.highest = m.scores + std::int64_t{a.rows} * kPageTokens;
-  m.total = m.highest + a.rows;
-  m.keep = m.total + a.rows;
-  const auto after = reinterpret_cast<std::uintptr_t>(m.keep + a.rows);
-  m.keys = reinterpret_cast<std::uint16_t*>((after + 63) / 64 * 64);
-  m.values = m.keys + kPageTokens * a.head_dim;
-  m.weights = m.values + kPageTokens * a.value_dim;
-  m.q = m.weights + std::int64_t{a.rows} * kPageTokens;
-  return m;
-}
+#include "engine/kernels/avx512/rounded_rows.inc"
+// Here keys are (head_dim / 2, kPageTokens, 2), and values (kPairs, value_dim, 2).
 
 /// Element i of the first in the low half of word i, of the second in its high half.
 inline __m512i to_pairs(Vec first, Vec second) {
@@ -57,7 +33,7 @@ inline __m512i to_pairs(Vec first, Vec second) {
 /// The first `count` entries of a page; a value that fills a pair is zeros, and keys past the end are the
 /// page's.
 template <class Entry>
-void round_page(const AttendArgs& a, int page, int count, const Memory& m) {
+void round_page(const AttendArgs& a, int page, int count, const RoundedRows& m) {
   const auto keys = Entry::keys(a.key_pages[page], a.head_dim);
   const auto values = Entry::vectors(a.value_pages[page], a.value_dim);
   for (std::int64_t d = 0; d < a.head_dim; d += 2)
@@ -72,7 +48,7 @@ void round_page(const AttendArgs& a, int page, int count, const Memory& m) {
 
 /// Scores of R rows against kVecs vectors of entries from `first`.
 template <int R, int kVecs>
-[[gnu::always_inline]] inline void score_rows(const AttendArgs& a, const Memory& m, int row, int first) {
+[[gnu::always_inline]] inline void score_rows(const AttendArgs& a, const RoundedRows& m, int row, int first) {
   __m512 sum[R][kVecs];
 #pragma GCC unroll 6
   for (int r = 0; r < R; ++r)
@@ -101,8 +77,8 @@ template <int R, int kVecs>
 
 /// out (R rows) = out * keep + weights x values, kVecs vectors from element d.
 template <int R, int kVecs>
-[[gnu::always_inline]] inline void add_values(const AttendArgs& a, const Memory& m, int row, std::int64_t d,
-                                              int pairs) {
+[[gnu::always_inline]] inline void add_values(const AttendArgs& a, const RoundedRows& m, int row,
+                                              std::int64_t d, int pairs) {
   float* out = a.out + row * a.out_stride + d;
   __m512 sum[R][kVecs];
 #pragma GCC unroll 6
@@ -131,7 +107,7 @@ template <int R, int kVecs>
 
 /// R rows at a time against one page, as far as they go.
 template <int R>
-void attend_rows(const AttendArgs& a, const Memory& m, int& row, int page, int count) {
+void attend_rows(const AttendArgs& a, const RoundedRows& m, int& row, int page, int count) {
   for (; row + R <= a.rows; row += R) {
     std::int32_t most = 0;
     for (int r = row; r < row + R; ++r) most = a.limits[r] > most ? a.limits[r] : most;
@@ -139,11 +115,7 @@ void attend_rows(const AttendArgs& a, const Memory& m, int& row, int page, int c
     int t = 0;
     for (; t + 48 < count; t += 64) score_rows<R, 4>(a, m, row, t);
     for (; t < count; t += 16) score_rows<R, 1>(a, m, row, t);
-    for (int r = row; r < row + R; ++r) {
-      float* s = m.scores + std::int64_t{r} * kPageTokens;
-      m.keep[r] = weigh_page(s, count, a.limits[r] - page * kPageTokens, page == 0, m.highest[r], m.total[r]);
-      round_floats(s, count, m.weights + std::int64_t{r} * kPageTokens);
-    }
+    weigh_rows(m, row, row + R, a.limits, page, count, page == 0);
     std::int64_t d = 0;
     for (; d + 64 <= a.value_dim; d += 64) add_values<R, 4>(a, m, row, d, (count + 1) / 2);
     for (; d < a.value_dim; d += 16) add_values<R, 1>(a, m, row, d, (count + 1) / 2);
@@ -151,46 +123,36 @@ void attend_rows(const AttendArgs& a, const Memory& m, int& row, int page, int c
 }
 
 template <class Entry>
-void attend(const AttendArgs& a) {
-  const Memory m = memory_of(a);
-  std::int32_t most = 0;
-  for (int r = 0; r < a.rows; ++r) {
-    m.highest[r] = -3.0e38F;
-    m.total[r] = 0;
-    most = a.limits[r] > most ? a.limits[r] : most;
-    for (std::int64_t d = 0; d < a.head_dim; d += 16)
-      _mm256_storeu_si256(
-          reinterpret_cast<__m256i*>(m.q + r * a.head_dim + d),
-          reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(a.q + r * a.q_stride + d))));
-    for (std::int64_t d = 0; d < a.value_dim; ++d) a.out[r * a.out_stride + d] = 0;
+struct Attend {
+  static void run(const AttendArgs& a) {
+    const RoundedRows m(a.scratch, a.rows, a.head_dim, a.value_dim);
+    std::int32_t most = 0;
+    for (int r = 0; r < a.rows; ++r) {
+      m.highest[r] = -3.0e38F;
+      m.total[r] = 0;
+      most = a.limits[r] > most ? a.limits[r] : most;
+      for (std::int64_t d = 0; d < a.head_dim; d += 16)
+        _mm256_storeu_si256(
+            reinterpret_cast<__m256i*>(m.q + r * a.head_dim + d),
+            reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(a.q + r * a.q_stride + d))));
+      for (std::int64_t d = 0; d < a.value_dim; ++d) a.out[r * a.out_stride + d] = 0;
+    }
+    for (int page = 0; page * kPageTokens < most; ++page) {
+      const int count = most - page * kPageTokens < kPageTokens ? most - page * kPageTokens : kPageTokens;
+      round_page<Entry>(a, page, count, m);
+      int row = 0;
+      attend_rows<6>(a, m, row, page, count);
+      attend_rows<4>(a, m, row, page, count);
+      attend_rows<1>(a, m, row, page, count);
+    }
+    divide_rows(m, a.rows, a.out, a.out_stride, a.value_dim);
   }
-  for (int page = 0; page * kPageTokens < most; ++page) {
-    const int count = most - page * kPageTokens < kPageTokens ? most - page * kPageTokens : kPageTokens;
-    round_page<Entry>(a, page, count, m);
-    int row = 0;
-    attend_rows<6>(a, m, row, page, count);
-    attend_rows<4>(a, m, row, page, count);
-    attend_rows<1>(a, m, row, page, count);
-  }
-  for (int r = 0; r < a.rows; ++r) {
-    const float scale = 1.0F / m.total[r];
-    for (std::int64_t d = 0; d < a.value_dim; ++d) a.out[r * a.out_stride + d] *= scale;
-  }
-}
+};
 
 void run(const AttendArgs& args, CacheType type) {
   if (args.head_dim % 16 != 0 || args.value_dim % 16 != 0)  // no released model; tiny test models
     return reinterpret_cast<AttendRounded::Fn*>(kernel_scalar_attend_rounded().fn)(args, type);
-  switch (type) {
-    case CacheType::kF16:
-      return attend<PlainEntry<std::uint16_t, Vec::load_half>>(args);
-    case CacheType::kBF16:
-      return attend<PlainEntry<std::uint16_t, Vec::load_bfloat>>(args);
-    case CacheType::kF32:
-      return attend<PlainEntry<float, Vec::load>>(args);
-    case CacheType::kQ8:
-      return attend<Q8Entry>(args);
-  }
+  attend_cache<Attend>(args, type);
 }
 }  // namespace
 }  // namespace deepwell::avx512
