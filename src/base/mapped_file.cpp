@@ -85,4 +85,13 @@ void MappedFile::release(std::span<const std::byte> part) const {
     ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);  // NOLINT: an address
 }
 
+void will_need(std::span<const std::byte> mapped) {
+  if (mapped.empty()) return;
+  static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto first = reinterpret_cast<std::uintptr_t>(mapped.data());
+  const auto begin = first / page * page;
+  // A hint: memory of another kind makes it fail, and nothing is lost.
+  ::madvise(reinterpret_cast<void*>(begin), first + mapped.size() - begin, MADV_WILLNEED);  // NOLINT
+}
+
 }  // namespace deepwell

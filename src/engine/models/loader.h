@@ -67,6 +67,8 @@ class Loader {
   PackedMatrix pack_rearranged(std::vector<float> values, std::int64_t slabs, std::int64_t rows,
                                std::int64_t k, const std::string& tensor);
   Result<Embedding> embedding(const std::string& tensor, std::int64_t rows, std::int64_t width);
+  /// A table of at least `rows` rows, of which few are read: it is left where it lies.
+  Result<Embedding> table(const std::string& tensor, std::int64_t rows, std::int64_t width);
   /// A stack of `slabs` matrices (rows, k): heads, in three dimensions or one below the other in two. tensor
   /// is the full name.
   Result<PackedMatrix> stack(const std::string& tensor, std::int64_t slabs, std::int64_t rows,

@@ -33,15 +33,27 @@ void RmsNormLayer::apply(const float* x, std::int64_t rows, float* y, Context& c
            [&](std::int64_t row) { kernel(x + row * n, weight.data(), eps, n, y + row * n); });
 }
 
-void Embedding::lookup(std::span<const std::int32_t> tokens, float* out, Context& context) const {
+std::int64_t Embedding::row_bytes() const {
   const TypeInfo& info = type_info(format_->type);
-  const std::int64_t row_bytes = width_ / info.block_elements * info.block_bytes;
+  return width_ / info.block_elements * info.block_bytes;
+}
+
+void Embedding::expect(std::span<const std::int32_t> tokens) const {
+  const std::int64_t size = row_bytes();
+  for (const std::int64_t token : tokens) {
+    DW_CHECK(token >= 0 && rows_.holds(token + 1, size));
+    rows_.expect(token, size);
+  }
+}
+
+void Embedding::lookup(std::span<const std::int32_t> tokens, float* out, Context& context) const {
+  const std::int64_t size = row_bytes();
   for_rows(static_cast<std::int64_t>(tokens.size()), width_, context, [&](std::int64_t row) {
     const std::int64_t token = tokens[static_cast<std::size_t>(row)];
-    DW_CHECK(token >= 0 && rows_.holds(token + 1, row_bytes));
+    DW_CHECK(token >= 0 && rows_.holds(token + 1, size));
     thread_local std::vector<std::byte> made;  // a row that does not lie in the file
-    made.resize(static_cast<std::size_t>(row_bytes));
-    format_->dequantize(rows_.at(token, row_bytes, made.data()), width_, out + row * width_);
+    made.resize(static_cast<std::size_t>(size));
+    format_->dequantize(rows_.at(token, size, made.data()), width_, out + row * width_);
   });
 }
 

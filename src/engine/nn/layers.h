@@ -16,7 +16,7 @@ struct RmsNormLayer {
   void apply(const float* x, std::int64_t rows, float* y, Context& context) const;
 };
 
-/// Rows of a token table.
+/// Rows of a table of tokens, or of any other.
 class Embedding {
  public:
   Embedding() = default;
@@ -26,8 +26,11 @@ class Embedding {
   std::int64_t width() const { return width_; }
   /// out (tokens, width); requires tokens inside the table.
   void lookup(std::span<const std::int32_t> tokens, float* out, Context& context) const;
+  /// The system starts to read the rows of these tokens from where the file lies.
+  void expect(std::span<const std::int32_t> tokens) const;
 
  private:
+  std::int64_t row_bytes() const;
   const WeightFormat* format_ = nullptr;
   TensorRows rows_;
   std::int64_t width_ = 0;

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/mapped_file.h"
+
 namespace deepwell {
 
 /// Makes the rows of a tensor that does not lie in a file as it is used: rows in another order, in several
@@ -19,6 +21,8 @@ class RowSource {
   virtual const std::byte* row(std::int64_t row, std::byte* memory) const = 0;
   /// The parts of files that it reads.
   virtual std::vector<std::span<const std::byte>> parts() const = 0;
+  /// Row `row` is asked for soon, and far from others: the system may start to read it.
+  virtual void expect(std::int64_t /*row*/) const {}
 };
 
 /// A tensor's rows: one after another in memory or a file, or made one by one. Borrowed or shared.
@@ -29,6 +33,13 @@ class TensorRows {
   TensorRows(std::shared_ptr<const RowSource> made) : made_(std::move(made)) {}  // NOLINT: converts
   const std::byte* at(std::int64_t row, std::int64_t row_bytes, std::byte* memory) const {
     return made_ == nullptr ? bytes_.data() + row * row_bytes : made_->row(row, memory);
+  }
+  void expect(std::int64_t row, std::int64_t row_bytes) const {
+    if (made_ != nullptr)
+      made_->expect(row);
+    else
+      will_need(
+          bytes_.subspan(static_cast<std::size_t>(row * row_bytes), static_cast<std::size_t>(row_bytes)));
   }
   /// Can there be `rows` rows? What is made has as many as its tensor's shape says.
   bool holds(std::int64_t rows, std::int64_t row_bytes) const {
