@@ -99,16 +99,16 @@ def by_blocks(scale: torch.Tensor, shape, block: int = 128) -> torch.Tensor:
     return scale.repeat_interleave(block, 0)[:shape[0]].repeat_interleave(block, 1)[:, :shape[1]]
 
 
-def fp8(weight: torch.Tensor, power_of_two: bool):
-    """(codes, scales, dequantized): e4m3 in blocks of 128 x 128."""
+def fp8(weight: torch.Tensor, power_of_two: bool, block: int = 128):
+    """(codes, scales, dequantized): e4m3 in square blocks."""
     rows, columns = weight.shape
-    scale = torch.empty((rows + 127) // 128, (columns + 127) // 128)
+    scale = torch.empty(-(-rows // block), -(-columns // block))
     for i in range(scale.shape[0]):
         for j in range(scale.shape[1]):
-            scale[i, j] = weight[i * 128:i * 128 + 128, j * 128:j * 128 + 128].abs().max() / 448
+            scale[i, j] = weight[i * block:(i + 1) * block, j * block:(j + 1) * block].abs().max() / 448
     if power_of_two:
         scale = torch.exp2(torch.ceil(torch.log2(scale)))
-    spread = by_blocks(scale, weight.shape)
+    spread = by_blocks(scale, weight.shape, block)
     codes = (weight / spread).to(torch.float8_e4m3fn)
     return codes, scale, codes.float() * spread
 

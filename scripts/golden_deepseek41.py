@@ -32,12 +32,12 @@ COMMON = dict(vocab_size=96, hidden_size=64, num_attention_heads=4, head_dim=32,
               engram_head_dim=8, engram_vocab_size=40, engram_pad_token_id=2)
 CASES = {
     # As released, in small: each kind of layer in its order.
-    "v41": (dict(compress_ratios=[0, 0, 2, 2, 2, 1, 1, 1], kv_source_layer_ids=[2, 4, 5],
+    "v41": (dict(num_hidden_layers=8, compress_ratios=[0, 0, 2, 2, 2, 1, 1, 1], kv_source_layer_ids=[2, 4, 5],
                  index_source_layer_ids=[2, 4, 5, 6], candidate_source_layer_id=5, engram_layer_ids=[1, 5]),
             (101, 102, 103)),
     # Entries and Engram from the first layer on, window layers between, an index source that makes no entries before
     # the candidates and two after them, an eps that shows, no YaRN. The file names no sources: its tensors do.
-    "v41_mixed": (dict(compress_ratios=[2, 2, 0, 1, 1, 0, 1], kv_source_layer_ids=[0, 3],
+    "v41_mixed": (dict(num_hidden_layers=7, compress_ratios=[2, 2, 0, 1, 1, 0, 1], kv_source_layer_ids=[0, 3],
                        index_source_layer_ids=[0, 1, 3, 4, 6], candidate_source_layer_id=3, engram_layer_ids=[0, 4],
                        rms_norm_eps=1e-3, rope_scaling=None, routed_scaling_factor=2.5), (104, 105, 106)),
 }
@@ -88,9 +88,8 @@ def token_map(config) -> np.ndarray:
     return np.array([order[int(pair)] for pair in pairs])
 
 
-def engram_rows(config, tokens: np.ndarray) -> np.ndarray:
-    """(layer, token, n and head): which rows of the layer's table."""
-    ids = token_map(config)
+def engram_rows(config, ids: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """(layer, token, n and head): which rows of the layer's table. ids: the compressed id of each token."""
     pad = ids[config["engram_pad_token_id"]]
     back = config["engram_max_ngram_size"]
     padded = np.concatenate([np.full(back - 1, pad), ids[tokens]])
@@ -165,8 +164,8 @@ def best(scores: np.ndarray, count: int):
 
 
 class Reference:
-    def __init__(self, config, weights):
-        self.config, self.margin = config, np.inf
+    def __init__(self, config, weights, ids):
+        self.config, self.ids, self.margin = config, ids, np.inf
         self.weights = {name: np.asarray(value, np.float64) for name, value in weights.items()}
 
     def choose(self, scores, count):
@@ -288,12 +287,12 @@ class Reference:
 
     def forward(self, tokens):
         c = self.config
-        rows = engram_rows(c, tokens)
+        rows = engram_rows(c, self.ids, tokens)
         x = np.repeat(self.weights["embed.weight"][tokens][:, None, :], c["hc_mult"], axis=1)
         pre = np.zeros((len(tokens), c["hc_mult"]))
         pre[:, 0] = 1
         shared = {}
-        for layer in range(len(c["compress_ratios"])):
+        for layer in range(c["num_hidden_layers"]):
             w = self.layer(layer)
             if layer in c["engram_layer_ids"]:
                 x = self.engram(w, x, rows[c["engram_layer_ids"].index(layer)])
@@ -317,7 +316,7 @@ def shapes(config) -> dict:
     columns = (c["engram_max_ngram_size"] - 1) * c["engram_n_heads"] * c["engram_head_dim"]
     tables = engram_primes(c).sum(axis=(1, 2))
     out = {"embed.weight": (c["vocab_size"], width), "norm.weight": (width,), "head.weight": (c["vocab_size"], width)}
-    for layer, ratio in enumerate(c["compress_ratios"]):
+    for layer, ratio in enumerate(c["compress_ratios"][:c["num_hidden_layers"]]):
         own = {"attn_norm.weight": (width,), "ffn_norm.weight": (width,), "attn.attn_sink": (c["num_attention_heads"],),
                "attn.wq_a.weight": (rank, width), "attn.q_norm.weight": (rank,), "attn.wq_b.weight": (heads, rank),
                "attn.wkv.weight": (head, width), "attn.kv_norm.weight": (head,),
@@ -370,20 +369,20 @@ def random_weights(config, seed: int) -> dict:
     return weights
 
 
-def text(config, seed: int) -> np.ndarray:
+def text(config, count: int, seed: int) -> np.ndarray:
     """Random tokens, with a stretch that comes again and tokens in a row that are the same."""
-    tokens = np.random.default_rng(seed).integers(0, config["vocab_size"], TOKENS)
-    tokens[150:180] = tokens[20:50]
+    tokens = np.random.default_rng(seed).integers(0, config["vocab_size"], count)
+    tokens[-106:-76] = tokens[20:50]
     tokens[60:66] = tokens[60]
     tokens[0] = config["engram_pad_token_id"]
     return tokens
 
 
-def computed(config, weights, seed: int):
+def computed(config, weights, ids, count: int, seed: int):
     """(tokens, logits), of the first text where no choice is nearly a tie."""
     for attempt in range(100):
-        reference = Reference(config, weights)
-        tokens = text(config, 1000 * seed + attempt)
+        reference = Reference(config, weights, ids)
+        tokens = text(config, count, 1000 * seed + attempt)
         logits = reference.forward(tokens)
         if reference.margin > 2e-5:
             return tokens, logits
@@ -420,7 +419,7 @@ def tensors(config, weights):
             yield f"blk.{layer}.attn_output_a.weight", kept.reshape(config["o_groups"], config["o_lora_rank"], -1)
         elif not rest.startswith("ffn.experts."):
             yield f"blk.{layer}.{NAMES[rest.removesuffix('.weight')]}.weight", kept
-    for layer in range(len(config["compress_ratios"])):
+    for layer in range(config["num_hidden_layers"]):
         for part, to in (("w1", "gate"), ("w3", "up"), ("w2", "down")):
             all_ = [weights[f"layers.{layer}.ffn.experts.{e}.{part}.weight"] for e in range(config["n_routed_experts"])]
             yield f"blk.{layer}.ffn_{to}_exps.weight", np.stack(all_).astype(np.float16)
@@ -429,11 +428,11 @@ def tensors(config, weights):
 def write(case: str, config, seed: int) -> None:
     c = config
     weights = random_weights(c, seed)
-    tokens, logits = computed(c, weights, seed)
+    tokens, logits = computed(c, weights, token_map(c), TOKENS, seed)
     path = OUT / f"{case}_{seed}.gguf"
     arch = "deepseek41"
     out = gguf.GGUFWriter(path, arch)
-    layers = len(c["compress_ratios"])
+    layers = c["num_hidden_layers"]
     out.add_name(case)
     out.add_block_count(layers)
     out.add_context_length(c["max_position_embeddings"])
