@@ -318,13 +318,14 @@ Result<Embedding> Loader::embedding(const std::string& tensor, std::int64_t rows
 Result<Embedding> Loader::table(const std::string& tensor, std::int64_t rows, std::int64_t width) {
   const FileTensor* const found = file_.find(tensor + ".weight");
   if (found == nullptr || found->row_length() != width || found->rows() < rows)
-    return Error{ErrorCode::kCorrupt,
-                 fmt::format("{}: tensor '{}.weight' is {}, but the metadata asks for {} rows of {}; the file "
-                             "is not whole or was made wrongly",
-                             file_.path(), tensor,
-                             found == nullptr ? std::string("missing")
-                                              : fmt::format("{} x {}", found->rows(), found->row_length()),
-                             rows, width)};
+    return Error{
+        ErrorCode::kCorrupt,
+        fmt::format("{}: tensor '{}.weight' is {}, but the metadata asks for {} rows of {}; the file "
+                    "is not whole or was made wrongly",
+                    file_.path(), tensor,
+                    found == nullptr ? std::string("missing")
+                                     : fmt::format("{} x {}", found->rows(), found->row_length()),
+                    rows, width)};
   DW_TRY(const WeightFormat* const format, format_of(*found));
   count_progress(*found);
   return Embedding(*format, found->data(), width);
