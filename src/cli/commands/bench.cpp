@@ -29,7 +29,7 @@ struct Flags {
   std::vector<int> threads = {0};
   int repeats = 3, chunk = 512;
   std::int64_t expert_cache = -1;
-  bool json = false, no_peak = false;
+  bool json = false, no_peak = false, shared = false;
   std::string text =
       "Here is a list of rivers and the seas they flow into.\n\n"
       "The Rhine flows into the North Sea.\nThe Danube flows into the Black Sea.\n";
@@ -84,6 +84,20 @@ class Feeder {
         DW_RETURN_IF_ERROR(feed(s, s + 1, std::min(left, chunk), true));
     return Done{};
   }
+  /// A prompt that all sequences begin with: its whole pages are computed once, as a server's prefix cache
+  /// would.
+  Status feed_common(std::int64_t tokens, std::int64_t chunk) {
+    const std::int64_t common = tokens / kPageTokens * kPageTokens;
+    for (std::int64_t left = common; left > 0; left -= chunk)
+      DW_RETURN_IF_ERROR(feed(0, 1, std::min(left, chunk), true));
+    for (std::size_t s = 1; s < caches_.size(); ++s) {
+      for (std::int64_t p = 0; p < common / kPageTokens; ++p)
+        caches_[s].adopt(caches_[0].pages()[static_cast<std::size_t>(p)]);
+      std::ranges::copy(caches_[0].rolling(), caches_[s].rolling().begin());
+      done_[s] = common;
+    }
+    return feed_prompt(tokens - common, chunk);
+  }
   Status generate(std::int64_t tokens) {
     for (std::int64_t i = 0; i < tokens; ++i) DW_RETURN_IF_ERROR(feed(0, caches_.size(), 1, false));
     return Done{};
@@ -107,9 +121,9 @@ Result<double> first_token(Runner& runner, double start) {
 }
 
 /// Tokens per second of one run.
-Result<double> measure(Runner& runner, const Test& test, std::int64_t chunk) {
+Result<double> measure(Runner& runner, const Test& test, std::int64_t chunk, bool shared) {
   Feeder feeder(runner, test.batch);
-  DW_RETURN_IF_ERROR(feeder.feed_prompt(test.depth, chunk));
+  DW_RETURN_IF_ERROR(shared ? feeder.feed_common(test.depth, chunk) : feeder.feed_prompt(test.depth, chunk));
   const double start = now();
   if (test.prompt > 0)
     DW_RETURN_IF_ERROR(feeder.feed_prompt(test.prompt, chunk));
@@ -207,10 +221,10 @@ Status bench(const Flags& flags) {
     for (const Test& test : tests) {
       const Test warm_up{std::min<std::int64_t>(test.prompt, 64), std::min<std::int64_t>(test.generate, 4),
                          test.batch, 0};
-      DW_RETURN_IF_ERROR(measure(*runner, warm_up, flags.chunk));
+      DW_RETURN_IF_ERROR(measure(*runner, warm_up, flags.chunk, false));
       std::vector<double> rates;
       for (int i = 0; i < flags.repeats; ++i) {
-        DW_TRY(const double rate, measure(*runner, test, flags.chunk));
+        DW_TRY(const double rate, measure(*runner, test, flags.chunk, flags.shared));
         rates.push_back(rate);
       }
       std::vector<double> sorted = rates;
@@ -274,6 +288,7 @@ Command command_commands_bench() {
         ->delimiter(',')
         ->check(CLI::Range(0, 1 << 24))
         ->capture_default_str();
+    sub->add_flag("--shared", flags->shared, "The sequences' --depth tokens are the same and cached once");
     sub->add_option("-t,--threads", flags->threads, "Threads; 0: one per core")
         ->delimiter(',')
         ->check(CLI::Range(0, 1024));

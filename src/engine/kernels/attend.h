@@ -32,6 +32,7 @@ struct AttendArgs {
   float* out;
   std::int64_t out_stride;
   float* scratch;
+  float* softmax = nullptr;  ///< (rows, 2): the highest score and the weights' sum under it; or nowhere
 };
 constexpr std::int64_t attend_scratch_floats(int rows) { return std::int64_t{rows} * (kPageTokens + 2); }
 

@@ -20,6 +20,7 @@ struct AttendLatentArgs {
   float* out;
   float* scratch;                ///< attend_scratch_floats(rows)
   const float* sinks = nullptr;  ///< (rows), or null: no row has one
+  float* softmax = nullptr;      ///< (rows, 2): the highest score and the weights' sum under it; or nowhere
 };
 
 struct AttendLatentF16 {

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "engine/nn/attend_segments.h"
 #include "engine/nn/batch.h"
 #include "engine/nn/context.h"
 
@@ -14,6 +15,7 @@ namespace deepwell {
 struct Attention {
   std::int64_t heads, kv_heads, head_dim;
   float scale;
+  std::int64_t segment_tokens = SegmentedAttention::kTokens;
 
   std::vector<StreamSpec> streams() const {
     return {{"keys", head_dim, 1, kv_heads}, {"values", head_dim, 1, kv_heads}};

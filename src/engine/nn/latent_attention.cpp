@@ -8,13 +8,6 @@
 #include "engine/nn/cache_elements.h"
 
 namespace deepwell {
-namespace {
-
-// Query rows (tokens times heads) that share one pass over a page.
-constexpr std::int64_t kRowsPerTask = 48;
-
-}  // namespace
-
 void HeadLinear::apply(const float* x, std::int64_t x_stride, std::int64_t x_head_stride, std::int64_t tokens,
                        float* y, std::int64_t y_stride, std::int64_t y_head_stride, Context& context) const {
   const ScratchScope scope(context.scratch);
@@ -54,56 +47,15 @@ void LatentAttention::remember(const float* entries, const Batch& batch, std::in
 
 void LatentAttention::attend(const float* q, const Batch& batch, std::int64_t layer, float* out,
                              Context& context) const {
-  const ScratchScope scope(context.scratch);
-  // Rows of one sequence, token by token and head by head, are contiguous in q and out.
-  std::int64_t total = 0;
-  std::size_t pages_most = 0;
-  for (const BatchSequence& sequence : batch.sequences) {
-    total += sequence.count * heads;
-    pages_most = std::max(pages_most, sequence.cache->pages().size());
-  }
-  const std::int64_t share = (total + context.pool.threads() * 2 - 1) / (context.pool.threads() * 2);
-  const std::int64_t rows_each =
-      std::clamp<std::int64_t>(share, std::min<std::int64_t>(8, total), kRowsPerTask);
-  struct Task {
-    const BatchSequence* sequence;
-    std::int64_t first, count;
-  };
-  auto* tasks =
-      context.scratch.take<Task>(total / rows_each + static_cast<std::int64_t>(batch.sequences.size()));
-  std::int64_t count = 0;
-  for (const BatchSequence& sequence : batch.sequences) {
-    const std::int64_t rows = sequence.count * heads;
-    // The last rows see the most: they go first.
-    for (std::int64_t first = (rows - 1) / rows_each * rows_each; first >= 0; first -= rows_each)
-      tasks[count++] = {&sequence, first, std::min(rows_each, rows - first)};
-  }
-  const AttendKernel attend_latent(batch.sequences.front().cache->pool().layout().type, context.exact, heads);
-  struct Work {
-    float* scores;
-    std::int32_t* limits;
-    const std::byte** pages;
-  };
-  auto* works = context.scratch.take<Work>(context.pool.threads());
-  for (int i = 0; i < context.pool.threads(); ++i)
-    works[i] = {context.scratch.take<float>(attend_latent.scratch_floats(rows_each, width, value_width)),
-                context.scratch.take<std::int32_t>(rows_each),
-                context.scratch.take<const std::byte*>(static_cast<std::int64_t>(pages_most))};
-  context.pool.run(count, [&](std::int64_t index, int thread) {
-    const Task& task = tasks[index];
-    const Work& work = works[thread];
-    const PagePool& pool = task.sequence->cache->pool();
-    std::int32_t limit = 0;
-    for (std::int64_t r = 0; r < task.count; ++r) {
-      const std::int64_t token = task.sequence->first + (task.first + r) / heads;
-      work.limits[r] = batch.positions[static_cast<std::size_t>(token)] + 1;
-      limit = std::max(limit, work.limits[r]);
-    }
-    for (std::int64_t p = 0; p < (limit + kPageTokens - 1) / kPageTokens; ++p)
-      work.pages[p] = pool.stream(task.sequence->cache->pages()[static_cast<std::size_t>(p)], layer, 0);
-    const std::int64_t row = task.sequence->first * heads + task.first;
-    attend_latent(AttendLatentArgs{q + row * width, static_cast<int>(task.count), width, value_width, scale,
-                                   work.limits, work.pages, out + row * value_width, work.scores});
+  const AttendKernel kernel(batch.sequences.front().cache->pool().layout().type, context.exact, heads);
+  const SegmentedAttention segmented{1, heads, width, value_width, segment_tokens};
+  segmented.attend(q, batch, kernel, out, context, [&](const AttendTile& tile) {
+    const std::byte* pages[SegmentedAttention::kPages];
+    for (std::int64_t p = 0; p < tile.pages; ++p)
+      pages[p] = tile.cache->pool().stream(tile.cache->pages()[static_cast<std::size_t>(tile.first_page + p)],
+                                           layer, 0);
+    kernel(AttendLatentArgs{tile.q, tile.rows, width, value_width, scale, tile.limits, pages, tile.out,
+                            tile.scratch, nullptr, tile.softmax});
   });
 }
 

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "engine/nn/attend_segments.h"
 #include "engine/nn/batch.h"
 #include "engine/nn/linear.h"
 
@@ -40,6 +41,7 @@ struct Selection {
 struct LatentAttention {
   std::int64_t heads, width, value_width;
   float scale;
+  std::int64_t segment_tokens = SegmentedAttention::kTokens;
 
   std::vector<StreamSpec> streams() const { return {{"latents", width}}; }
   /// entries (rows, width) go into the cache at their positions.

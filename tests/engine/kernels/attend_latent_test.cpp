@@ -38,12 +38,18 @@ void every_variant(MakePages make_pages) {
         for (int r = 0; r < rows; ++r) sinks.push_back(static_cast<float>(r % 3) * 20 - 20);
         for (const float* given :
              {static_cast<const float*>(nullptr), static_cast<const float*>(sinks.data())}) {
+          std::vector<float> want_softmax(static_cast<std::size_t>(rows * 2)),
+              softmax(want_softmax.size(), NAN);
           args.sinks = given;
           args.out = want.data();
+          args.softmax = want_softmax.data();
           best_kernel<Op>(Isa::kScalar)(args);
           args.out = got.data();
+          args.softmax = softmax.data();
           reinterpret_cast<typename Op::Fn*>(kernel.fn)(args);
           for (std::size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 4e-5F) << i;
+          for (std::size_t i = 0; i < softmax.size(); ++i)
+            ASSERT_NEAR(softmax[i], want_softmax[i], 1e-4F * want_softmax[i | 1]) << i;
         }
       }
     }

@@ -36,10 +36,16 @@ void every_variant(MakePages make_keys, MakePages make_values) {
                         head_dim,      value_dim,         0.35F,
                         limits.data(), keys.pages.data(), values.pages.data(),
                         want.data(),   value_dim,         scratch.data()};
+        std::vector<float> want_softmax(static_cast<std::size_t>(rows * 2)),
+            softmax(want_softmax.size(), NAN);
+        args.softmax = want_softmax.data();
         best_kernel<Op>(Isa::kScalar)(args);
         args.out = got.data();
+        args.softmax = softmax.data();
         reinterpret_cast<typename Op::Fn*>(kernel.fn)(args);
         for (std::size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 4e-5F) << i;
+        for (std::size_t i = 0; i < softmax.size(); ++i)
+          ASSERT_NEAR(softmax[i], want_softmax[i], 1e-4F * want_softmax[i | 1]) << i;
       }
     }
   }

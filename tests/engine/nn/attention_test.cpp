@@ -179,6 +179,84 @@ TEST_P(AttentionTest, SequencesSideBySideAreTheSameBitsAsAlone) {
   }
 }
 
+TEST_P(AttentionTest, SegmentsOfALongSequenceAreTheSameBitsOnAnyThreadsAndInAnyChunks) {
+  for (const bool exact : {true, false}) {
+    Attention a{16, 2, 32, 0.3F};
+    a.segment_tokens = 64;
+    const Story story(a, 300, 50);
+    const auto want = naive(a, story, GetParam());
+    std::vector<float> first;
+    for (const int threads : {1, 2, 9})  // from a tile that goes through every segment to a tile for each
+      for (const std::int64_t chunk : {1, 5, 90, 300}) {
+        SCOPED_TRACE(testing::Message() << threads << " threads, chunks of " << chunk << ", exact " << exact);
+        ThreadPool pool_of_threads(threads);
+        Scratch scratch;
+        Context context{pool_of_threads, scratch, exact};
+        const auto pool = pool_of(a, GetParam(), 8);
+        std::vector<SequenceCache> caches;
+        caches.emplace_back(*pool);
+        std::vector<std::vector<float>> out(1);
+        for (std::int64_t from = 0; from < story.tokens; from += chunk)
+          run_rows(a, {&story}, caches, from, from + chunk, out, context);
+        for (std::size_t i = 0; i < want.size(); ++i)
+          ASSERT_NEAR(out[0][i], want[i], exact ? 5e-5 : kRoundedBound) << i;
+        if (first.empty()) first = out[0];
+        EXPECT_TRUE(out[0] == first);
+      }
+  }
+}
+
+TEST_P(AttentionTest, SequencesThatOwnTheSamePagesAreTheSameBitsAsAlone) {
+  Attention a{6, 2, 32, 0.3F};
+  a.segment_tokens = 64;
+  constexpr std::int64_t kCommon = 192;  // three segments of one page
+  // The same beginning, ends of their own; the third parts after the first segment, the fourth is another.
+  std::vector<Story> stories;
+  for (unsigned i = 0; i < 5; ++i) {
+    stories.emplace_back(a, 205 + i, 60 + 10 * i);
+    const std::int64_t common = i == 0 || i == 3 ? 0 : i == 2 ? 64 : kCommon;
+    for (auto member : {&Story::q, &Story::k, &Story::v}) {
+      const std::int64_t width = (member == &Story::q ? a.heads : a.kv_heads) * a.head_dim;
+      std::copy_n((stories[0].*member).begin(), common * width, (stories[i].*member).begin());
+    }
+  }
+  ThreadPool threads(3);
+  Scratch scratch;
+  Context context{threads, scratch};
+  const auto pool = pool_of(a, GetParam(), 40);
+  std::vector<std::vector<float>> alone(5);
+  for (std::size_t i = 0; i < 5; ++i) {
+    std::vector<SequenceCache> cache;
+    cache.emplace_back(*pool);
+    std::vector<std::vector<float>> out(1);
+    run_rows(a, {&stories[i]}, cache, 0, stories[i].tokens, out, context);
+    alone[i] = {out[0].begin() + kCommon * a.heads * a.head_dim, out[0].end()};
+  }
+  std::vector<std::vector<SequenceCache>> each(5);
+  for (std::size_t i = 0; i < 5; ++i) {
+    each[i].emplace_back(*pool);
+    const std::int64_t common = i == 0 || i == 3 ? 0 : i == 2 ? 1 : 3;
+    for (std::int64_t p = 0; p < common; ++p)
+      each[i][0].adopt(each[0][0].pages()[static_cast<std::size_t>(p)]);
+    std::vector<std::vector<float>> out(1);
+    if (common < 3) run_rows(a, {&stories[i]}, each[i], common * 64, kCommon, out, context);
+  }
+  constexpr std::size_t kOrder[] = {3, 1, 0, 4, 2};  // those that share are not side by side
+  std::vector<const Story*> all;
+  std::vector<SequenceCache> caches;
+  for (const std::size_t i : kOrder) {
+    all.push_back(&stories[i]);
+    caches.push_back(std::move(each[i][0]));
+  }
+  for (const std::int64_t chunk : {1, 4}) {
+    std::vector<std::vector<float>> together(5);
+    for (std::int64_t from = kCommon; from < 209; from += chunk)
+      run_rows(a, all, caches, from, from + chunk, together, context);
+    for (std::size_t i = 0; i < 5; ++i)
+      EXPECT_TRUE(together[i] == alone[kOrder[i]]) << "sequence " << kOrder[i] << ", chunks of " << chunk;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(EveryCacheType, AttentionTest,
                          testing::Values(CacheType::kF16, CacheType::kBF16, CacheType::kF32, CacheType::kQ8),
                          [](const auto& test) {

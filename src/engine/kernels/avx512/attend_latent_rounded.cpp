@@ -172,7 +172,7 @@ struct Attend {
       round_page<Entry>(a, a.pages[page], count, m);
       attend_page(a, m, page, count);
     }
-    divide_rows(m, a.rows, a.out, a.value_width, a.value_width);
+    divide_rows(m, a.rows, a.out, a.value_width, a.value_width, a.softmax);
   }
 };
 

@@ -145,7 +145,7 @@ struct Attend {
       attend_rows<4>(a, m, row, page, count);
       attend_rows<1>(a, m, row, page, count);
     }
-    divide_rows(m, a.rows, a.out, a.out_stride, a.value_dim);
+    divide_rows(m, a.rows, a.out, a.out_stride, a.value_dim, a.softmax);
   }
 };
 

@@ -27,6 +27,10 @@ void attend_latent_reference(const AttendLatentArgs& a, Read read) {
     }
     if (a.sinks != nullptr) total = std::exp(double{a.sinks[r]} - highest);
     for (double& weight : weights) total += weight = std::exp(weight - highest);
+    if (a.softmax != nullptr) {
+      a.softmax[2 * r] = static_cast<float>(highest);
+      a.softmax[2 * r + 1] = static_cast<float>(total);
+    }
     for (std::int64_t d = 0; d < a.value_width; ++d) {
       double sum = 0;
       for (std::int32_t t = 0; t < seen; ++t)
