@@ -203,16 +203,19 @@ async def shares(options):
                 await request(server, words(60, 10_000 * number + i), 128, key="heavy")
         heavy = [asyncio.create_task(saturate(number)) for number in range(64)]
         await asyncio.sleep(10)
-        busy = []
+        busy, begun = [], time.monotonic()
+        before = await metric(server, "vllm:generation_tokens_total", "heavy")
         for i in range(40):
             busy.append((await request(server, words(20, 500 + i), 8, key="light")).ttft)
             await asyncio.sleep(0.2)
+        tokens = await metric(server, "vllm:generation_tokens_total", "heavy") - before
+        seconds = time.monotonic() - begun
         stop.set()
         for task in heavy:
             task.cancel()
         return {"idle_ttft_p50_s": share(idle, 0.5), "idle_ttft_p95_s": share(idle, 0.95),
                 "busy_ttft_p50_s": share(busy, 0.5), "busy_ttft_p95_s": share(busy, 0.95),
-                "times_idle_p95": share(busy, 0.95) / share(idle, 0.95),
+                "times_idle_p95": share(busy, 0.95) / share(idle, 0.95), "tokens_per_second": tokens / seconds,
                 "holds": share(busy, 0.95) < 3 * share(idle, 0.95)}
 
 

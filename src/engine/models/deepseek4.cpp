@@ -193,8 +193,10 @@ void Deepseek4::forward(const Batch& batch, float* logits, Context& context) con
       std::copy_n(h + row * width, width, x + (row * streams + i) * width);
   });
   const Step step = step_of(batch, context);
-  for (std::int64_t i = 0; i < shape_.layers; ++i)
+  for (std::int64_t i = 0; i < shape_.layers; ++i) {
+    context.pause();
     apply(layers_[static_cast<std::size_t>(i)], i, batch, step, x, context);
+  }
   if (batch.draft_states != nullptr) std::copy_n(x, rows * streams * width, batch.draft_states);
   const auto collapse = [&](std::span<const std::int32_t> rows_wanted) {
     const float* const picked = pick_rows(rows_wanted, x, streams * width, context.scratch);

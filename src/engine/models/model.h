@@ -26,6 +26,7 @@ class Model {
   virtual const ModelShape& shape() const = 0;
   virtual CacheLayout cache_layout(CacheType type) const = 0;
   /// logits (output rows, vocabulary). Requires tokens and positions in range and caches grown to hold them.
+  /// Pauses between layers: see Context::pause().
   virtual void forward(const Batch& batch, float* logits, Context& context) const = 0;
 
   /// Prediction of a further token, where the file has a layer for it and the loader was asked for it: from

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
+
 #include "base/thread_pool.h"
 #include "engine/nn/scratch.h"
 
@@ -10,7 +12,13 @@ namespace deepwell {
 struct Context {
   ThreadPool& pool;
   Scratch& scratch;
-  bool exact = false;  ///< activations stay float: no int8, no bfloat16
+  bool exact = false;                                     ///< activations stay float: no int8, no bfloat16
+  const std::function<void()>* between_layers = nullptr;  ///< may compute another batch, with all of this
+
+  /// Between any two layers of a model: nothing is under way but what lies in the scratch memory.
+  void pause() const {
+    if (between_layers != nullptr && *between_layers) (*between_layers)();
+  }
 };
 
 }  // namespace deepwell

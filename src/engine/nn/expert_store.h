@@ -41,6 +41,7 @@ class ExpertStore {
   /// False when it could not be read: see take_failure().
   bool wait(int layer, std::int32_t expert);
   void done(int layer, std::int32_t expert);
+  bool failed() const { return !failure_.empty(); }
   /// The first error since the last call.
   Status take_failure();
 

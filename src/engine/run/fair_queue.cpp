@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/run/fair_queue.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace deepwell {
@@ -105,6 +106,13 @@ bool FairQueue::may_displace(const Sequence& waiting, const Sequence& running) c
     return waiting.request.priority < running.request.priority;
   if (waiting.request.account == running.request.account) return false;
   return accounts_.at(running.request.account).running > accounts_.at(waiting.request.account).running + 1;
+}
+
+bool FairQueue::is_owed(const Sequence& waiting) const {
+  const Account& own = accounts_.at(waiting.request.account);
+  return own.running == 0 && std::all_of(accounts_.begin(), accounts_.end(), [&](const auto& entry) {
+           return entry.second.running == 0 || own.served <= entry.second.served;
+         });
 }
 
 void FairQueue::play(const std::function<std::optional<std::string>()>& place_freed,

@@ -35,6 +35,10 @@ class FairQueue {
   /// hold no more places than the other's.
   bool may_displace(const Sequence& waiting, const Sequence& running) const;
 
+  /// Whether the account of one that waits holds no place, and was served no more than any that does: what it
+  /// gets now is but its share.
+  bool is_owed(const Sequence& waiting) const;
+
   /// Plays on from now: `place_freed` says whose place becomes free next (a place nobody holds: nullptr), and
   /// each time the best of those that would then wait is told to `starts`. Ends when nobody waits.
   void play(const std::function<std::optional<std::string>()>& place_freed,

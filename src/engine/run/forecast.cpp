@@ -18,13 +18,13 @@ constexpr double kShortWait = 0.5;
 
 }  // namespace
 
-void Forecast::note_step(std::int64_t prompt_tokens, std::int64_t drawn, double seconds) {
+void Forecast::note_step(std::int64_t prompt_tokens, std::int64_t answer_tokens, double seconds) {
   if (prompt_tokens == 0) average(decode_step_seconds_, seconds, 0.1);
   if (prompt_tokens >= 16) {
-    const double reading = std::max(0.2 * seconds, seconds - (drawn > 0 ? decode_step_seconds_ : 0));
+    const double reading = std::max(0.2 * seconds, seconds - (answer_tokens > 0 ? decode_step_seconds_ : 0));
     average(prompt_token_seconds_, reading / static_cast<double>(prompt_tokens), 0.1);
   }
-  if (drawn > 0) average(step_seconds_, seconds, 0.05);
+  if (answer_tokens > 0) average(step_seconds_, seconds, 0.05);
 }
 
 void Forecast::note_start(const Sequence& sequence, double waited_seconds) {
@@ -33,7 +33,7 @@ void Forecast::note_start(const Sequence& sequence, double waited_seconds) {
 }
 
 void Forecast::note_finish(const Sequence& sequence, double decode_seconds) {
-  average(usual_answer_, static_cast<double>(sequence.generated), 0.05);
+  if (sequence.generated > 0) average(usual_answer_, static_cast<double>(sequence.generated), 0.05);
   if (sequence.generated > 1)
     average(seconds_per_token_, decode_seconds / static_cast<double>(sequence.generated - 1), 0.05);
   const double reading = seconds_between(sequence.started, sequence.first_token);

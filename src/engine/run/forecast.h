@@ -12,8 +12,8 @@ namespace deepwell {
 /// When those who wait will start: the queue played on at the speed measured so far.
 class Forecast {
  public:
-  /// A step took so long: what it read of prompts, and how many sequences drew a token.
-  void note_step(std::int64_t prompt_tokens, std::int64_t drawn, double seconds);
+  /// A step took so long: what it read of prompts, and what it computed of answers beside them.
+  void note_step(std::int64_t prompt_tokens, std::int64_t answer_tokens, double seconds);
   void note_start(const Sequence& sequence, double waited_seconds);  ///< for the first time
   void note_finish(const Sequence& sequence, double decode_seconds);
 

@@ -29,6 +29,28 @@ Sequence* Places::next() {
   return make_room(*best) ? best : nullptr;
 }
 
+// Whoever is put aside meanwhile keeps its pages: the step goes on with them.
+Sequence* Places::next_amid_step() {
+  Sequence* best = nullptr;
+  Sequence* displaced = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    best = queue_.best();
+    if (best == nullptr || best->has_started() || !queue_.is_owed(*best)) return nullptr;
+    const auto goes_before = [&](const Sequence* other) {
+      return other->request.priority < best->request.priority;
+    };
+    if (std::ranges::any_of(running_, goes_before)) return nullptr;
+    if (static_cast<int>(running_.size()) >= parallel_) {
+      displaced = displaced_by(*best);
+      if (displaced == nullptr) return nullptr;
+    }
+  }
+  if (memory_.available_pages() < pages_needed_with(*best)) return nullptr;
+  if (displaced != nullptr) put_aside(*displaced);
+  return best;
+}
+
 /// With the lock held: whose place a waiting request may have. Of those it has the better claim than, the one
 /// of the account with the most, started last.
 Sequence* Places::displaced_by(const Sequence& waiting) const {
@@ -42,15 +64,22 @@ Sequence* Places::displaced_by(const Sequence& waiting) const {
   return worst;
 }
 
-// Room for what it has and one token more, beside what those that run have not yet taken for theirs.
+/// For what it has and one token more.
+std::int64_t Places::pages_needed(const Sequence& sequence) const {
+  const auto held = sequence.cache ? static_cast<std::int64_t>(sequence.cache->pages().size()) : 0;
+  return std::max<std::int64_t>(
+      0, memory_.pages_for(static_cast<std::int64_t>(sequence.tokens.size()) + 1) - held);
+}
+
+/// Also for what those that run have not yet taken.
+std::int64_t Places::pages_needed_with(const Sequence& sequence) const {
+  std::int64_t needed = std::min(pages_needed(sequence), memory_.pool().pages());
+  for (const Sequence* other : running_) needed += pages_needed(*other);
+  return needed;
+}
+
 bool Places::make_room(const Sequence& sequence) {
-  const auto still_needed = [&](const Sequence& one) {
-    const auto held = one.cache ? static_cast<std::int64_t>(one.cache->pages().size()) : 0;
-    return std::max<std::int64_t>(0,
-                                  memory_.pages_for(static_cast<std::int64_t>(one.tokens.size()) + 1) - held);
-  };
-  std::int64_t needed = std::min(still_needed(sequence), memory_.pool().pages());
-  for (const Sequence* other : running_) needed += still_needed(*other);
+  std::int64_t needed = pages_needed_with(sequence);
   while (memory_.available_pages() < needed) {
     if (swap_out_one(sequence)) continue;
     Sequence* displaced = nullptr;
@@ -59,7 +88,7 @@ bool Places::make_room(const Sequence& sequence) {
       displaced = displaced_by(sequence);
     }
     if (displaced == nullptr) return false;
-    needed -= still_needed(*displaced);
+    needed -= pages_needed(*displaced);
     put_aside(*displaced);
   }
   return true;

@@ -32,6 +32,9 @@ class Places {
   bool runs(const Sequence& sequence) const;
   /// Who starts now; there are a place and pages for it. nullptr: nobody can.
   Sequence* next();
+  /// Who may start now although a step is under way: one that is_owed() it, for whom neither pages nor
+  /// anybody with a higher priority must wait. Its step does not disturb the other.
+  Sequence* next_amid_step();
   /// Gives it the place. Its cache is still the caller's to open or to bring back.
   void take(Sequence& sequence);
   /// Pages for one that runs, up to `tokens` tokens in all. False: it was put aside itself.
@@ -41,6 +44,8 @@ class Places {
 
  private:
   Sequence* displaced_by(const Sequence& waiting) const;
+  std::int64_t pages_needed(const Sequence& sequence) const;
+  std::int64_t pages_needed_with(const Sequence& sequence) const;
   bool make_room(const Sequence& sequence);
   bool swap_out_one(const Sequence& except);
   void put_aside(Sequence& sequence);

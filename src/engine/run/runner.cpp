@@ -73,7 +73,7 @@ Status Runner::compute(const Batch& batch, Compute&& on) {
   if (!first_step_) late_.pack(kBytesAStep * (1 + batch.rows() / kRowsAStep), *threads_);
   first_step_ = false;
   try {
-    Context context{*threads_, scratch_, exact_};
+    Context context{*threads_, scratch_, exact_, &between_layers_};
     on(context);
   } catch (const std::bad_alloc&) {
     return Error{
@@ -91,6 +91,13 @@ Status Runner::forward(const Batch& batch, float* logits) {
 
 Status Runner::draft(const Batch& batch, const float* states, float* next, float* logits) {
   return compute(batch, [&](Context& context) { model_->draft(batch, states, next, logits, context); });
+}
+
+// Not where an expert could not be read: whose pass that ends is told at the end of the pass.
+void Runner::between_layers(std::function<void()> call) {
+  between_layers_ = [this, call = std::move(call)] {
+    if (store_ == nullptr || !store_->failed()) call();
+  };
 }
 
 bool Runner::pack_some() {

@@ -41,6 +41,9 @@ class Runner {
   /// the caches of the batch hold anything.
   Status forward(const Batch& batch, float* logits);
   Status draft(const Batch& batch, const float* states, float* next, float* logits);  ///< see Model::draft
+  /// From now on every forward() calls this between its layers, on its thread; there it may call forward()
+  /// and draft() for other sequences, which changes no bit of any.
+  void between_layers(std::function<void()> call);
   /// A part of what steps would do by and by: for when there is nothing else to do. False: all was done.
   bool pack_some();
   void pack_rest();  ///< all of it: before timings
@@ -58,6 +61,7 @@ class Runner {
   std::unique_ptr<Model> model_;
   std::unique_ptr<PagePool> cache_;
   Scratch scratch_;
+  std::function<void()> between_layers_;
   bool exact_ = false, first_step_ = true;
 };
 

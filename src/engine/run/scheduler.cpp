@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -26,8 +27,8 @@ namespace {
 /// memory.
 constexpr std::int64_t kLeastRead = 24;
 /// Where all belongs to one account, its prompts come before its next tokens, which then are so many seconds
-/// apart at most. Where others asked lately steps stay short: whoever comes next waits for the one under way.
-constexpr double kLongestGap = 0.2, kLately = 60;
+/// apart at most. So much later the others go on, too, when somebody is let in amid a step.
+constexpr double kLongestGap = 0.2;
 
 class Scheduler final : public Engine {
  public:
@@ -39,9 +40,11 @@ class Scheduler final : public Engine {
         ends_generation_(std::move(ends_generation)),
         memory_(runner_->cache(), options_, std::move(disk)),
         step_(*runner_),
+        inner_step_(*runner_),
         speculation_(std::move(drafter), options_.draft_tokens, memory_),
         places_(options_.parallel, mutex_, queue_, stats_, memory_, speculation_) {
     memory_.describe(stats_);
+    runner_->between_layers([this] { let_in(); });
     thread_ = std::thread([this] { run(); });
   }
 
@@ -99,9 +102,13 @@ class Scheduler final : public Engine {
   void answer_questions();
   void end_those_over();
   void admit();
+  bool start(Sequence& sequence);
+  void let_in();
   void tell_places();
+  std::int64_t prompt_tokens_beside(double gap) const;
+  std::int64_t next_of_prompt(Sequence& sequence, std::int64_t most);
   void compose();
-  void compute();
+  void compute(Step& step);
   void finish(Sequence& sequence, FinishReason reason, std::string error = {});
   void publish(std::int64_t prompt_tokens, std::int64_t generated_tokens, double seconds);
 
@@ -122,15 +129,16 @@ class Scheduler final : public Engine {
   EngineStats stats_;
   TokenRate prompt_rate_, generated_rate_;
   std::uint64_t last_id_ = 0;
-  std::string last_account_;  // of the last request
-  Clock::time_point account_changed_{};
   Clock::time_point beat_ = Clock::now();
   bool idle_ = true, stop_ = false;
+  std::atomic<bool> came_{false};  // a request, since the engine thread last looked
 
   // The engine thread's own.
   std::vector<Sequence*> drawing_;  // those of the step, when nobody reads beside them
   CacheMemory memory_;
-  Step step_;
+  Step step_, inner_step_;          // inner: of those let in amid the other
+  std::int64_t tokens_let_in_ = 0;  // of prompts, that may still be read amid the step under way
+  double inner_seconds_ = 0;        // that letting in has taken so far
   Speculation speculation_;
   Places places_;
   Clock::time_point looked_{};
@@ -194,13 +202,12 @@ Result<std::uint64_t> Scheduler::submit(EngineRequest request, std::shared_ptr<T
     id = ++last_id_;
     auto sequence = std::make_unique<Sequence>(std::move(request), std::move(sink));
     sequence->id = id;
-    if (id > 1 && sequence->request.account != last_account_) account_changed_ = sequence->submitted;
-    last_account_ = sequence->request.account;
     if (sequence->request.deadline) deadlines_.emplace(*sequence->request.deadline, id);
     queue_.add(sequence.get());
     all_.emplace(id, std::move(sequence));
     ++stats_.requests;
     if (std::exchange(idle_, false)) beat_ = Clock::now();
+    came_.store(true, std::memory_order_relaxed);
   }
   wake_.notify_all();
   return id;
@@ -215,7 +222,7 @@ void Scheduler::run() {
     admit();
     tell_places();
     compose();
-    compute();
+    compute(step_);
   }
   answer_questions();
   std::vector<Sequence*> rest;
@@ -270,20 +277,45 @@ void Scheduler::end_those_over() {
 }
 
 void Scheduler::admit() {
-  while (Sequence* const sequence = places_.next()) {
-    const bool first = !sequence->has_started();
-    places_.take(*sequence);
-    if (first) {
-      const std::lock_guard lock(mutex_);
-      forecast_.note_start(*sequence, seconds_between(sequence->submitted, sequence->started));
-    }
-    try {
-      if (!sequence->cache) memory_.swap_in(*sequence);
-    } catch (const std::bad_alloc&) {
-      finish(*sequence, FinishReason::kError,
-             "the machine has no memory left for this request; it ended, the server goes on");
-    }
+  while (Sequence* const sequence = places_.next()) start(*sequence);
+}
+
+// False: it ended at once.
+bool Scheduler::start(Sequence& sequence) {
+  const bool first = !sequence.has_started();
+  places_.take(sequence);
+  if (first) {
+    const std::lock_guard lock(mutex_);
+    forecast_.note_start(sequence, seconds_between(sequence.submitted, sequence.started));
   }
+  try {
+    if (!sequence.cache) memory_.swap_in(sequence);
+    return true;
+  } catch (const std::bad_alloc&) {
+    finish(sequence, FinishReason::kError,
+           "the machine has no memory left for this request; it ended, the server goes on");
+    return false;
+  }
+}
+
+// Between two layers of the step under way, whose length thus adds nothing to the wait for a first token.
+void Scheduler::let_in() {
+  if (tokens_let_in_ <= 0 || !came_.exchange(false, std::memory_order_relaxed)) return;
+  const auto begin = Clock::now();
+  std::int64_t left = std::exchange(tokens_let_in_, 0);  // nobody amid an inner step
+  while (left > 0) {
+    Sequence* const sequence = places_.next_amid_step();
+    if (sequence == nullptr) break;
+    if (!start(*sequence)) continue;
+    const std::int64_t count = next_of_prompt(*sequence, left);
+    if (!memory_.grow(*sequence, sequence->done + count)) break;
+    left -= count;
+    inner_step_.clear();
+    inner_step_.add(*sequence, count);
+    compute(inner_step_);
+  }
+  tokens_let_in_ = left;
+  inner_seconds_ += seconds_between(begin, Clock::now());
 }
 
 // About once a second all who wait hear where they stand; those far from their turn less often.
@@ -314,8 +346,20 @@ void Scheduler::tell_places() {
   for (const auto& [sequence, place] : news) sequence->sink->on_queue(place);
 }
 
+// At least half as fast do all go on that draw, or no more than the gap apart.
+std::int64_t Scheduler::prompt_tokens_beside(double gap) const {
+  const std::int64_t most = options_.prefill_chunk, beside = forecast_.prompt_tokens_beside_decode(gap);
+  return beside > 0 ? std::clamp(beside, std::min(kLeastRead, most), most) : most;
+}
+
+std::int64_t Scheduler::next_of_prompt(Sequence& sequence, std::int64_t most) {
+  // A mean is over states of all tokens, which the cache does not have.
+  if (sequence.request.pooling != Pooling::kMean) memory_.adopt_prefix(sequence);
+  return memory_.chunk(sequence, std::min(sequence.left_alike(), most));
+}
+
 // Every sequence that draws goes on by one token; prompts are read beside them, first for the account that
-// has least, as much as doubles the step's time at most (but see kLongestGap).
+// has least.
 void Scheduler::compose() {
   step_.clear();
   std::vector<Sequence*> readers;
@@ -330,9 +374,10 @@ void Scheduler::compose() {
   std::int64_t budget = options_.prefill_chunk;
   {
     const std::lock_guard lock(mutex_);
-    const bool alone = seconds_between(account_changed_, Clock::now()) > kLately;
-    const std::int64_t beside = forecast_.prompt_tokens_beside_decode(alone ? kLongestGap : 0);
-    if (!parts.empty() && beside > 0) budget = std::clamp(beside, std::min(kLeastRead, budget), budget);
+    const bool alone = std::ranges::all_of(places_.running(), [&](const Sequence* s) {
+      return s->request.account == places_.running().front()->request.account;
+    });
+    if (!parts.empty()) budget = prompt_tokens_beside(alone ? kLongestGap : 0);
     const auto claim = [&](const Sequence* s) {
       const std::string& account = s->request.account;
       return std::tuple(s->request.priority, queue_.running(account), queue_.served(account));
@@ -342,9 +387,7 @@ void Scheduler::compose() {
   }
   for (Sequence* sequence : readers) {
     if (budget <= 0) break;
-    // A mean is over states of all tokens, which the cache does not have.
-    if (sequence->request.pooling != Pooling::kMean) memory_.adopt_prefix(*sequence);
-    const std::int64_t count = memory_.chunk(*sequence, std::min(sequence->left_alike(), budget));
+    const std::int64_t count = next_of_prompt(*sequence, budget);
     budget -= count;
     parts.emplace_back(sequence, count);
   }
@@ -367,39 +410,45 @@ void Scheduler::compose() {
   for (const auto& [sequence, count] : parts) step_.add(*sequence, count);
 }
 
-void Scheduler::compute() {
-  if (step_.empty()) return;
+void Scheduler::compute(Step& step) {
+  if (step.empty()) return;
+  const double guessing = speculation_.take_seconds(), inner_before = inner_seconds_;
+  if (&step == &step_) {
+    const std::lock_guard lock(mutex_);
+    tokens_let_in_ = prompt_tokens_beside(kLongestGap);
+  }
   const auto begin = Clock::now();
-  const Status computed = step_.run();
-  const double pass_seconds = seconds_between(begin, Clock::now());
+  const Status computed = step.run();
+  const double inner = inner_seconds_ - inner_before;
+  const double pass_seconds = seconds_between(begin, Clock::now()) - inner;
   if (!computed) {
-    for (const Step::Part& part : step_.parts())
+    for (const Step::Part& part : step.parts())
       finish(*part.sequence, FinishReason::kError,
              fmt::format("{}; the request ended, the server goes on", computed.error().message));
     return;
   }
-  speculation_.learn(step_, pass_seconds);
-  const double seconds = seconds_between(begin, Clock::now()) + speculation_.take_seconds();
+  speculation_.learn(step, pass_seconds);
+  const double seconds = seconds_between(begin, Clock::now()) - inner + guessing;
   {
     const std::lock_guard lock(mutex_);
-    forecast_.note_step(step_.prompt_tokens(), static_cast<std::int64_t>(step_.drawn().size()), seconds);
-    for (const Step::Part& part : step_.parts()) queue_.serve(part.sequence->request.account, part.count);
+    forecast_.note_step(step.prompt_tokens(), step.rows() - step.prompt_tokens(), seconds);
+    for (const Step::Part& part : step.parts()) queue_.serve(part.sequence->request.account, part.count);
   }
-  for (const Step::Part& part : step_.parts()) {
+  for (const Step::Part& part : step.parts()) {
     memory_.keep_prefix(*part.sequence);
     if (part.of_prompt > 0)
       part.sequence->sink->on_progress(std::min(part.sequence->done, part.sequence->prompt_tokens),
                                        part.sequence->prompt_tokens);
   }
   std::int64_t generated = 0;
-  for (const Sequence* sequence : step_.drawn())
+  for (const Sequence* sequence : step.drawn())
     generated += sequence->request.max_tokens > 0 ? std::ssize(sequence->outputs) : 0;
-  publish(step_.prompt_tokens(), generated, seconds);
-  for (Sequence* sequence : step_.pooled()) {
+  publish(step.prompt_tokens(), generated, seconds);
+  for (Sequence* sequence : step.pooled()) {
     deliver_vector(*sequence);
     finish(*sequence, FinishReason::kStop);
   }
-  for (Sequence* sequence : step_.drawn())
+  for (Sequence* sequence : step.drawn())
     if (const auto reason = deliver(*sequence, ends_generation_))
       finish(*sequence, *reason, *reason == FinishReason::kError ? sequence->failure : std::string());
 }

@@ -100,6 +100,18 @@ TEST_F(FairQueueTest, WhoMayHaveAnothersPlace) {
   EXPECT_FALSE(queue_.may_displace(*add("other", 1, 1, 1), *light)) << "a lower one";
 }
 
+TEST_F(FairQueueTest, OwedIsWhoHoldsNoPlaceAndHadNoMore) {
+  start(add("heavy"));
+  queue_.serve("heavy", 100);
+  Sequence* const light = add("light");
+  EXPECT_TRUE(queue_.is_owed(*light));
+  EXPECT_FALSE(queue_.is_owed(*add("heavy"))) << "it holds a place";
+  queue_.serve("light", 1);
+  EXPECT_FALSE(queue_.is_owed(*light)) << "it had more";
+  queue_.serve("heavy", 1);
+  EXPECT_TRUE(queue_.is_owed(*light));
+}
+
 TEST_F(FairQueueTest, PlayingOnTellsTheOrderInWhichTheyStart) {
   for (int i = 0; i < 3; ++i) start(add("heavy"));
   for (int i = 0; i < 5; ++i) add("heavy", 10 + i);
@@ -130,6 +142,11 @@ TEST_F(FairQueueTest, TheForecastFollowsTheMeasuredSpeed) {
   ASSERT_EQ(forecast.starts().size(), 6U);
   for (std::size_t i = 0; i < 6; ++i)
     EXPECT_NEAR(forecast.starts()[i].seconds, 10.0 * static_cast<double>(1 + i / 2), 0.5) << i;
+  Sequence vector(sequences_[0]->request, nullptr);  // it says nothing, which tells nothing of answers
+  vector.started = vector.first_token = epoch_;
+  for (int i = 0; i < 100; ++i) forecast.note_finish(vector, 0);
+  forecast.look_ahead(queue_, running, 2, epoch_);
+  EXPECT_NEAR(forecast.starts()[5].seconds, 30, 0.5);
   EXPECT_NEAR(forecast.seconds_until(3, epoch_ + 2s), 18, 0.5);
   EXPECT_NEAR(forecast.seconds_until(12, epoch_), 60, 2) << "beyond those it knows: as before";
 }

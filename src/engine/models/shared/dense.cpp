@@ -139,6 +139,7 @@ void DenseModel::forward(const Batch& batch, float* logits, Context& context) co
   const Rope::Table angles = rope_.table(batch.positions, context);
   for (std::int64_t i = 0; i < shape_.layers; ++i) {
     const Layer& layer = layers_[static_cast<std::size_t>(i)];
+    context.pause();
     attend(layer, i, batch, angles, x, context);
     const ScratchScope layer_scope(context.scratch);
     float* h = context.scratch.take<float>(rows * width);  // (rows, width)

@@ -349,8 +349,10 @@ void LatentModel::forward(const Batch& batch, float* logits, Context& context) c
   float* x = context.scratch.take<float>(rows * width);  // (rows, width)
   embedding_.lookup(batch.tokens, x, context);
   const Rope::Table angles = rope_.table(batch.positions, context);
-  for (std::int64_t i = 0; i < shape_.layers; ++i)
+  for (std::int64_t i = 0; i < shape_.layers; ++i) {
+    context.pause();
     add_layer(layers_[static_cast<std::size_t>(i)], i, batch, angles, x, context);
+  }
   if (batch.draft_states != nullptr) head_.norm.apply(x, rows, batch.draft_states, context);
   finish_rows(head_, batch, x, width, logits, context);
 }
