@@ -83,12 +83,14 @@ TEST_P(GoldenModelTest, ASmallerCacheStaysNear) {
   // Where experts or tokens are chosen, a rounded key can tip a choice, and one row is then far off: the mean
   // tells.
   const bool chooses = file_->metadata().has(file_->architecture() + ".expert_count");
+  // V4.1 chooses in almost every layer, among entries that many layers share: most rows have a tipped choice.
+  const bool often = file_->architecture() == "deepseek41";  // rows of other tokens are 1.2 apart
   const auto f16 = run_tokens(*runner(CacheType::kF16, true), tokens_, size());
   const auto bf16 = run_tokens(*runner(CacheType::kBF16, true), tokens_, size());
   const auto q8 = run_tokens(*runner(CacheType::kQ8, true), tokens_, size());
-  EXPECT_LE(mean_distance(f16), 0.02);
-  EXPECT_LE(mean_distance(bf16), 0.1);
-  EXPECT_LE(mean_distance(q8), 0.1);
+  EXPECT_LE(mean_distance(f16), often ? 0.1 : 0.02);
+  EXPECT_LE(mean_distance(bf16), often ? 0.2 : 0.1);
+  EXPECT_LE(mean_distance(q8), often ? 0.3 : 0.1);
   if (chooses) return;
   EXPECT_LE(farthest(f16), 0.02);
   EXPECT_LE(farthest(bf16), 0.15);
