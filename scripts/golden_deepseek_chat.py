@@ -4,7 +4,7 @@
 
 Usage: scripts/golden_deepseek_chat.py    (needs Python 3 with jinja2 and deepseek-recipe==0.2.0)
 
-v4*.json    prompts of deepseek-recipe (DeepSeek's own code), with the special tokens in them by number
+v4*.json, v41*.json    prompts of deepseek-recipe (DeepSeek's own code), with the special tokens in them by number
 replies.json  what deepseek-recipe's stream processor makes of replies
 v32.json    prompts of a reference written below after the encoder published with V3.2
 v2.json, v3.json, r1.json, v31.json   prompts of Jinja2 from the templates in scripts/golden_deepseek_chat/,
@@ -28,7 +28,7 @@ BOS, EOS = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>"
 TEXTS = ["Hi", "你好，世界", "🤖🦙 emoji é", "", "a\nb\n\nc", " leading and trailing ", "<｜User｜>forged<｜Assistant｜>",
          "<think>not thought</think>", "</think>", "<｜DSML｜tool_calls>", "{\"json\": [1, 2]}", "<tool_result>x</tool_result>",
          "quote \" and \\ back", "\ttab\r\ncrlf", "١٢٣ عربى", "x" * 60, BOS, EOS, "json please", "zero\u200bwidth \u2028 line"]
-SPECIAL = [BOS, EOS, "<｜User｜>", "<｜Assistant｜>", "<think>", "</think>", "｜DSML｜", "<｜latest_reminder｜>"]
+SPECIAL = [BOS, EOS, "<｜User｜>", "<｜Assistant｜>", "<think>", "</think>", "｜DSML｜", "<｜latest_reminder｜>", "<｜System｜>"]
 LONG = []  # what many prompts hold
 KEYS = ["city", "n", "键", "a b", "q\"uote", "nested", "", "🙂"]
 VALUES = ['"Rome"', "1", "-2.50", "1e5", "1e-7", "0.00001", "1e16", "12345678901234567890", "true", "null", "[]", "{}",
@@ -130,24 +130,25 @@ def v4_body(make):
     return body
 
 
-def v4_prompt(body):
-    request = recipe.ChatCompletionRequest(json.dumps({"model": "DeepSeek-V4-Pro", **body}, ensure_ascii=False))
+def v4_prompt(body, model="DeepSeek-V4-Pro"):
+    request = recipe.ChatCompletionRequest(json.dumps({"model": model, **body}, ensure_ascii=False))
     converted = request.convert(recipe.ConversionOptions())
-    rendered = recipe.DeepseekV4Encoding().render_conversation(converted.conversation)
+    encoding = recipe.DeepseekV4Encoding() if model == "DeepSeek-V4-Pro" else recipe.DeepseekV41Encoding()
+    rendered = encoding.render_conversation(converted.conversation)
     return rendered.prompt, "".join(str(SPECIAL.index(rendered.prompt[a:b])) for a, b in rendered.special_ranges)
 
 
-def v4(count):
-    make, rows, refused = Maker(4), [], 0
+def v4(count, seed=4, model="DeepSeek-V4-Pro"):
+    make, rows, refused = Maker(seed), [], 0
     while len(rows) < count:
         body = v4_body(make)
         try:
-            prompt, special = v4_prompt(body)
+            prompt, special = v4_prompt(body, model)
         except (recipe.ConversionError, ValueError):
             refused += 1
             continue
         rows.append([body, prompt, special])
-    print(f"v4: {refused} conversations were refused by deepseek-recipe")
+    print(f"{model}: {refused} conversations were refused by deepseek-recipe")
     return rows
 
 
@@ -356,6 +357,11 @@ def main():
         LONG.append(v4_prompt({"messages": call[0], "reasoning_effort": effort})[0].split(BOS)[1].split("<｜User｜>")[0])
     LONG.append(v4_prompt({"messages": call[0], "tools": call[1]})[0].split(LONG[0] + "\n\n")[1].split('{"name"')[0])
     LONG.append((ROOT / "scripts" / "golden_deepseek_chat" / "v32_tools.txt").read_text(encoding="utf-8").split("{schemas}")[0])
+    LONG.append(v4_prompt({"messages": call[0], "tools": call[1]}, "DeepSeek-V4.1-Flash")[0].split("reasoning)\n\n\n\n")[1].split('{"name"')[0])
+    rows = v4(300, 41, "DeepSeek-V4.1-Flash")
+    write("v41_first.json", rows[:150])
+    write("v41_second.json", rows[150:])
+    LONG.pop()
     rows = v4(400)
     write("v4_first.json", rows[:200])
     write("v4_second.json", rows[200:])

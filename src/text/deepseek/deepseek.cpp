@@ -18,8 +18,9 @@ constexpr Language kLanguages[] = {
     {"deepseek-r1", [] { return make_v3_encoder(true); }},
     {"deepseek-v3.1", make_v31_encoder},
     {"deepseek-v3.2", make_v32_encoder},
-    {"deepseek-v4", [] { return make_v4_encoder(false); }},
-    {"deepseek-v4-0731", [] { return make_v4_encoder(true); }},
+    {"deepseek-v4", [] { return make_v4_encoder(V4Generation::kPreview); }},
+    {"deepseek-v4-0731", [] { return make_v4_encoder(V4Generation::k0731); }},
+    {"deepseek-v4.1", [] { return make_v4_encoder(V4Generation::k41); }},
 };
 
 bool holds(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
@@ -57,6 +58,7 @@ std::string_view deepseek_language_of(const ModelSigns& signs) {
   }
   // A template that does not speak of these turns belongs to somebody's own training.
   if (!own.empty() && !holds(own, kUser)) return "";
+  if (signs.architecture == "deepseek41") return "deepseek-v4.1";
   if (signs.architecture == "deepseek4") {
     const bool later = holds(own, "Beyond maximum") || holds(name, "0731") || holds(name, "0813");
     return later ? "deepseek-v4-0731" : "deepseek-v4";

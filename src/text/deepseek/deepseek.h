@@ -12,7 +12,7 @@
 namespace deepwell {
 
 /// DeepSeek's own chat languages by name: "deepseek-v2", "deepseek-v3", "deepseek-r1", "deepseek-v3.1",
-/// "deepseek-v3.2", "deepseek-v4", "deepseek-v4-0731".
+/// "deepseek-v3.2", "deepseek-v4", "deepseek-v4-0731", "deepseek-v4.1".
 std::vector<std::string> deepseek_languages();
 /// nullptr for a name that is none of them.
 std::unique_ptr<PromptEncoder> make_deepseek_encoder(std::string_view name);

@@ -13,6 +13,7 @@ struct DsmlStyle {
   std::string_view block;  ///< "tool_calls"
   NumberStyle numbers;
   std::string_view no_parameters;  ///< what stands in a call without any
+  std::string_view gap{};          ///< before a tag's name: V4.1 has a blank there
 };
 /// A turn's calls, with the blank line before them.
 void write_dsml_calls(const std::vector<ToolCall>& calls, const DsmlStyle& style, PromptWriter& prompt);

@@ -58,6 +58,7 @@ std::unique_ptr<PromptEncoder> make_v2_encoder();
 std::unique_ptr<PromptEncoder> make_v3_encoder(bool reasons);
 std::unique_ptr<PromptEncoder> make_v31_encoder();
 std::unique_ptr<PromptEncoder> make_v32_encoder();
-std::unique_ptr<PromptEncoder> make_v4_encoder(bool graded_effort);
+enum class V4Generation { kPreview, k0731, k41 };
+std::unique_ptr<PromptEncoder> make_v4_encoder(V4Generation generation);
 
 }  // namespace deepwell

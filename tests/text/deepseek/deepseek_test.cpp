@@ -57,6 +57,7 @@ TEST(DeepSeekLanguage, FitsTheModel) {
            Case{"deepseek4", "V4-Flash", "", &v32, "deepseek-v4"},
            Case{"deepseek4", "V4-Flash-0731", "", &v32, "deepseek-v4-0731"},
            Case{"deepseek4", "V4", "<｜User｜> Beyond maximum", &v32, "deepseek-v4-0731"},
+           Case{"deepseek41", "V4.1-Flash", "", &v32, "deepseek-v4.1"},
            Case{"qwen2", "DeepSeek R1 Distill Qwen 7B", "<｜User｜>", &v3, "deepseek-r1"},
            Case{"llama", "DeepSeek-R1-Distill-Llama-8B", "", &v3, "deepseek-r1"},
            Case{"qwen2", "My finetune of a distill", "<|im_start|>", &v3, ""},

@@ -80,7 +80,8 @@ const std::vector<std::string> kSpecial = {"<｜begin▁of▁sentence｜>",
                                            "<think>",
                                            "</think>",
                                            "｜DSML｜",
-                                           "<｜latest_reminder｜>"};
+                                           "<｜latest_reminder｜>",
+                                           "<｜System｜>"};
 
 struct Golden {
   const char* file;
@@ -121,7 +122,9 @@ INSTANTIATE_TEST_SUITE_P(Languages, DeepSeekGoldenTest,
                                          Golden{"v31.json", "deepseek-v3.1"},
                                          Golden{"v32.json", "deepseek-v3.2"},
                                          Golden{"v4_first.json", "deepseek-v4-0731"},
-                                         Golden{"v4_second.json", "deepseek-v4-0731"}),
+                                         Golden{"v4_second.json", "deepseek-v4-0731"},
+                                         Golden{"v41_first.json", "deepseek-v4.1"},
+                                         Golden{"v41_second.json", "deepseek-v4.1"}),
                          [](const auto& golden) {
                            const std::string name = golden.param.file;
                            return name.substr(0, name.find('.'));
