@@ -83,7 +83,7 @@ Result<std::unique_ptr<ModelFile>> open_checkpoint(const std::string& folder, Me
   DW_TRY(Shards shards, Shards::open(folder));
   auto file = std::make_unique<CheckpointFile>(folder, std::move(shards));
   DW_TRY(const Weights weights, Weights::make(file->shards(), *config, folder));
-  Translation translation{*config, weights, {}, {}, {}};
+  Translation translation{*config, weights, {}, {}, {}, extra};
   translation.metadata.values["general.name"] = name_of(folder);
   DW_RETURN_IF_ERROR(family->translate(translation));
   DW_RETURN_IF_ERROR(file->fill(std::move(translation), std::move(extra)));

@@ -27,6 +27,13 @@ struct ScaleTable {
   Dtype dtype = Dtype::kF32;
   std::int64_t columns = 1, block_rows = 1, block_columns = 1;
 
+  bool powers_of_two() const { return dtype == Dtype::kF8E8M0 || dtype == Dtype::kU8; }
+  /// The bytes of a row's scales; requires powers of two.
+  std::span<const std::byte> of_row(std::int64_t row) const {
+    if (bytes.empty() || !powers_of_two()) return {};
+    return bytes.subspan(static_cast<std::size_t>(row / block_rows * columns),
+                         static_cast<std::size_t>(columns));
+  }
   float at(std::int64_t row, std::int64_t column) const {
     if (bytes.empty()) return 1;
     const std::int64_t i = row / block_rows * columns + column / block_columns;
@@ -44,7 +51,7 @@ struct ScaleTable {
   }
 };
 
-/// Blocks, rows or the whole matrix under a scale each, told apart by their number.
+/// Blocks, parts of rows, rows or the whole matrix under a scale each, told apart by their number.
 Result<ScaleTable> table_of(const Scales& scales, std::int64_t rows, std::int64_t k) {
   ScaleTable table;
   if (scales.entry == nullptr) return table;
@@ -73,6 +80,9 @@ Result<ScaleTable> table_of(const Scales& scales, std::int64_t rows, std::int64_
     table.block_rows = scales.block_rows;
     table.block_columns = scales.block_columns;
     table.columns = across;
+  } else if (scales.entry->shape == std::vector<std::int64_t>{rows, across}) {  // each row has its own
+    table.block_columns = scales.block_columns;
+    table.columns = across;
   } else if (count == rows) {
     table.block_columns = k;
   } else {
@@ -98,11 +108,29 @@ class Fp8Rows : public RowSource {
   Parts parts() const override {
     return scales_.bytes.empty() ? Parts{codes_} : Parts{codes_, scales_.bytes};
   }
+  void expect(std::int64_t row) const override {
+    will_need(codes_.subspan(static_cast<std::size_t>(row * k_), static_cast<std::size_t>(k_)));
+    will_need(scales_.of_row(row));
+  }
 
  protected:
   std::span<const std::byte> codes_;
   ScaleTable scales_;
   std::int64_t k_;
+};
+
+/// A code times a power of two is a bfloat16.
+class Fp8Bfloats final : public Fp8Rows {
+ public:
+  using Fp8Rows::Fp8Rows;
+  const std::byte* row(std::int64_t row, std::byte* memory) const override {
+    for (std::int64_t i = 0; i < k_; ++i) {
+      const float value = scales_.at(row, i) * e4m3_to_float(value_at<std::uint8_t>(codes_, row * k_ + i));
+      const std::uint16_t bfloat = float_to_bfloat(value);
+      std::memcpy(memory + 2 * i, &bfloat, 2);
+    }
+    return memory;
+  }
 };
 
 class Fp8Floats final : public Fp8Rows {
@@ -162,6 +190,8 @@ Result<FileTensor> fp8(const SafetensorsEntry& codes, const Scales& scales) {
   DW_TRY(const ScaleTable table, table_of(scales, rows, k));
   const bool runs_fit = k % kRun == 0 && (table.block_columns % kRun == 0 || table.bytes.empty());
   if (runs_fit) return matrix_of(std::make_shared<Fp8Rows>(codes.bytes, table, k), kF8_E4M3, k, rows);
+  if (table.powers_of_two())
+    return matrix_of(std::make_shared<Fp8Bfloats>(codes.bytes, table, k), TypeId::kBF16, k, rows);
   return matrix_of(std::make_shared<Fp8Floats>(codes.bytes, table, k), TypeId::kF32, k, rows);
 }
 

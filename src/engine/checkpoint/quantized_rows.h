@@ -19,7 +19,8 @@ struct Scales {
   const SafetensorsEntry* entry = nullptr;  ///< null: all 1
   std::int64_t block_rows = 128, block_columns = 128;
 };
-/// E4M3 codes (rows, k) times scales: F8_E4M3, or F32 where its runs would cross a block's border.
+/// E4M3 codes (rows, k) times scales: F8_E4M3, or where its runs would cross a block's border BF16, which
+/// powers of two lose nothing in, or F32.
 Result<FileTensor> fp8(const SafetensorsEntry& codes, const Scales& scales);
 
 /// Two E2M1 in a byte (rows, k / 2), the first in the low nibble, under E8M0 scales (rows, k / 32): MXFP4.

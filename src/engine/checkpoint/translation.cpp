@@ -76,6 +76,12 @@ Status Translation::add_if_there(const std::string& stem, const std::string& nam
   return weights.has(stem) ? add(stem, name) : Status(Done{});
 }
 
+Status Translation::add_table(const std::string& from, const std::string& to) {
+  DW_TRY(FileTensor table, weights.tensor(from));
+  tensors.push_back(made::named(std::move(table), to));
+  return Done{};
+}
+
 Status Translation::add_interleaved(const std::string& stem, const std::string& name, std::int64_t count) {
   DW_TRY(const FileTensor weight, weights.matrix(stem));
   const std::int64_t rows = weight.rows();

@@ -18,6 +18,7 @@ struct Translation {
   std::string architecture;  ///< of GGUF; a family sets it first
   Metadata metadata;
   std::vector<FileTensor> tensors;
+  const Metadata& extra;  ///< what the caller adds: the vocabulary
 
   /// Sets the key architecture.NAME.
   void set(std::string_view name, MetadataValue value);
@@ -35,6 +36,8 @@ struct Translation {
   Status add(const std::string& stem, const std::string& name);
   /// The same where the checkpoint has it.
   Status add_if_there(const std::string& stem, const std::string& name);
+  /// A tensor that is stored as it is used, full names.
+  Status add_table(const std::string& from, const std::string& to);
   /// Rows of q or k from rope over halves to rope over neighbours: within each of `count` heads, row
   /// j * size / 2 + i becomes row 2i + j.
   Status add_interleaved(const std::string& stem, const std::string& name, std::int64_t count);

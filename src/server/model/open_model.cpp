@@ -8,6 +8,7 @@
 
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/checkpoint/config_json.h"
+#include "text/tokenizer/alike.h"
 #include "text/tokenizer/tokenizer_json.h"
 
 namespace deepwell {
@@ -114,6 +115,13 @@ Result<Metadata> vocabulary_metadata(const fs::path& folder) {
   DW_TRY(const ConfigJson tokenizer, optional_json(folder / "tokenizer_config.json"));
   DW_TRY(const ConfigJson generation, optional_json(folder / "generation_config.json"));
   set_ends(*vocabulary, tokenizer, generation);
+  // DeepSeek V4.1 looks up what tokens say; a GGUF keeps these numbers, a checkpoint does not.
+  DW_TRY(const ConfigJson config, optional_json(folder / "config.json"));
+  if (config.text("model_type").value_or("").starts_with("deepseek_v41")) {
+    const std::vector<std::int32_t> numbers = numbers_of_alike(vocabulary->tokens);
+    metadata.values["deepseek41.engram.token_map"] =
+        std::vector<std::int64_t>(numbers.begin(), numbers.end());
+  }
   write_vocabulary(std::move(*vocabulary), metadata);
   DW_TRY(std::string chat, chat_template_of(folder, tokenizer));
   if (!chat.empty()) metadata.values["tokenizer.chat_template"] = std::move(chat);
