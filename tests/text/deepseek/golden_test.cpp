@@ -116,19 +116,17 @@ TEST_P(DeepSeekGoldenTest, PromptsAreEqual) {
   }
   EXPECT_GE(checked, 60U);
 }
-INSTANTIATE_TEST_SUITE_P(Languages, DeepSeekGoldenTest,
-                         testing::Values(Golden{"v2.json", "deepseek-v2"}, Golden{"v3.json", "deepseek-v3"},
-                                         Golden{"r1.json", "deepseek-r1"},
-                                         Golden{"v31.json", "deepseek-v3.1"},
-                                         Golden{"v32.json", "deepseek-v3.2"},
-                                         Golden{"v4_first.json", "deepseek-v4-0731"},
-                                         Golden{"v4_second.json", "deepseek-v4-0731"},
-                                         Golden{"v41_first.json", "deepseek-v4.1"},
-                                         Golden{"v41_second.json", "deepseek-v4.1"}),
-                         [](const auto& golden) {
-                           const std::string name = golden.param.file;
-                           return name.substr(0, name.find('.'));
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Languages, DeepSeekGoldenTest,
+    testing::Values(Golden{"v2.json", "deepseek-v2"}, Golden{"v3.json", "deepseek-v3"},
+                    Golden{"r1.json", "deepseek-r1"}, Golden{"v31.json", "deepseek-v3.1"},
+                    Golden{"v32.json", "deepseek-v3.2"}, Golden{"v4_first.json", "deepseek-v4-0731"},
+                    Golden{"v4_second.json", "deepseek-v4-0731"}, Golden{"v41_first.json", "deepseek-v4.1"},
+                    Golden{"v41_second.json", "deepseek-v4.1"}),
+    [](const auto& golden) {
+      const std::string name = golden.param.file;
+      return name.substr(0, name.find('.'));
+    });
 
 TEST(DeepSeekReplies, AreReadAsDeepSeekReadsThem) {
   std::size_t checked = 0;
