@@ -190,7 +190,7 @@ async def streams(options):
 
 async def shares(options):
     """A user that wants everything beside one that asks now and then."""
-    with Server(options, ["--parallel", "8"], keys=["heavy", "light"]) as server:
+    with Server(options, ["--parallel", "8"], keys=["heavy", "light", "ops role=admin"]) as server:
         idle = []
         for i in range(20):
             idle.append((await request(server, words(20, i), 8, key="light")).ttft)
@@ -204,11 +204,11 @@ async def shares(options):
         heavy = [asyncio.create_task(saturate(number)) for number in range(64)]
         await asyncio.sleep(10)
         busy, begun = [], time.monotonic()
-        before = await metric(server, "vllm:generation_tokens_total", "heavy")
+        before = await metric(server, "vllm:generation_tokens_total", "ops")
         for i in range(40):
             busy.append((await request(server, words(20, 500 + i), 8, key="light")).ttft)
             await asyncio.sleep(0.2)
-        tokens = await metric(server, "vllm:generation_tokens_total", "heavy") - before
+        tokens = await metric(server, "vllm:generation_tokens_total", "ops") - before
         seconds = time.monotonic() - begun
         stop.set()
         for task in heavy:

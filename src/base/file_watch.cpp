@@ -7,7 +7,6 @@
 
 namespace deepwell {
 namespace {
-using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kPause{500};
 }  // namespace
 
@@ -26,8 +25,7 @@ std::vector<FileWatch::Mark> FileWatch::look() const {
   return marks;
 }
 
-bool FileWatch::changed() {
-  const auto now = Clock::now();
+bool FileWatch::changed(Clock::time_point now) {
   if (now - looked_ < kPause) return false;
   looked_ = now;
   std::vector<Mark> marks = look();

@@ -11,9 +11,10 @@ namespace deepwell {
 /// Tells that files were changed or replaced. Make it before reading them, so that no change is missed.
 class FileWatch {
  public:
+  using Clock = std::chrono::steady_clock;
   explicit FileWatch(std::vector<std::string> paths);
   /// Whether they differ from the last time it said so. Looks at the disk at most twice a second.
-  bool changed();
+  bool changed(Clock::time_point now = Clock::now());
 
  private:
   struct Mark {
@@ -25,7 +26,7 @@ class FileWatch {
 
   std::vector<std::string> paths_;
   std::vector<Mark> seen_;
-  std::chrono::steady_clock::time_point looked_;
+  Clock::time_point looked_;
 };
 
 }  // namespace deepwell

@@ -10,6 +10,13 @@ export interface Series {
 }
 
 const shownSeconds = 300;
+const wholeSteps = [0, 1, 2, 3, 4, 5, 6].flatMap((power) => [1, 2, 5].map((one) => one * 10 ** power));
+
+/** Times of the axis, with seconds where minutes would repeat themselves. */
+function clockTimes(_plot: uPlot, at: number[]): string[] {
+  const second = at.length > 1 && at[1]! - at[0]! < 60 ? "2-digit" : undefined;
+  return at.map((time) => new Date(time * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second }));
+}
 
 /** A small line chart of the last minutes; redraws itself when its box or the theme changes. */
 export class Chart {
@@ -22,6 +29,7 @@ export class Chart {
     private readonly box: HTMLElement,
     private readonly format: (value: number) => string,
     private readonly least: number, // the top of the scale, at least
+    private readonly whole: boolean, // values are counts: no marks between them
   ) {
     this.watch = new ResizeObserver(() => this.plot?.setSize({ width: box.clientWidth, height: box.clientHeight }));
     this.watch.observe(box);
@@ -51,8 +59,8 @@ export class Chart {
           y: { range: (_plot, _min, max) => [0, Math.max(this.least, (max ?? 0) * 1.15)] },
         },
         axes: [
-          { ...axis, grid: { show: false }, size: 30, space: 90, values: (_plot, at) => at.map((time) => new Date(time * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })) },
-          { ...axis, size: 58, space: 34, values: (_plot, at) => at.map(this.format) },
+          { ...axis, grid: { show: false }, size: 30, space: 90, values: clockTimes },
+          { ...axis, size: 58, space: 34, ...(this.whole && { incrs: wholeSteps }), values: (_plot, at) => at.map(this.format) },
         ],
         series: [
           {},
