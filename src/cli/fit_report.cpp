@@ -91,6 +91,9 @@ std::string fit_as_table(const FitNeeds& needs, const FitMachine& machine) {
   line("weights", fmt::format("{}: {} packed, {} token table, {} vectors", human_bytes(needs.weight_bytes()),
                               human_bytes(needs.packed_bytes), human_bytes(needs.table_bytes),
                               human_bytes(needs.vector_bytes)));
+  if (needs.in_file_bytes > 0)
+    line("on disk", fmt::format("{}: tables of memory (Engram), of which a token reads a few rows",
+                                human_bytes(needs.in_file_bytes)));
   const FitVerdict verdict = judge(needs, machine.memory_bytes);
   if (needs.weights_only) {
     line("KV cache", "not known for this architecture");
@@ -143,7 +146,8 @@ std::string fit_as_json(const FitNeeds& needs, const FitMachine& machine) {
              {{"bytes", needs.weight_bytes()},
               {"packed_bytes", needs.packed_bytes},
               {"token_table_bytes", needs.table_bytes},
-              {"vector_bytes", needs.vector_bytes}}}};
+              {"vector_bytes", needs.vector_bytes},
+              {"in_file_bytes", needs.in_file_bytes}}}};
   if (!needs.weights_only) {
     json["cache"] = {{"bytes", needs.cache_bytes},
                      {"bytes_per_token", needs.cache_bytes_per_token},

@@ -64,6 +64,7 @@ ModelReport report_on(const ModelFile& file) {
   report.tokenizer = m.text("tokenizer.ggml.model").value_or("");
   report.pre_tokenizer = m.text("tokenizer.ggml.pre").value_or("");
   report.drafts = has_drafting_layer(file);
+  if (const auto* parts = m.texts("deepwell.left_out"); parts != nullptr) report.left_out = *parts;
   report.chat_template = m.text("tokenizer.chat_template").has_value();
   return report;
 }

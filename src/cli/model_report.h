@@ -31,7 +31,8 @@ struct ModelReport {
   std::vector<Cache> caches;
   std::string tokenizer, pre_tokenizer;
   bool chat_template = false;
-  bool drafts = false;  ///< has a layer that drafts (MTP)
+  bool drafts = false;                ///< has a layer that drafts (MTP)
+  std::vector<std::string> left_out;  ///< of a checkpoint's directory: parts that this version does not read
 
   double bits_per_weight() const {
     return parameters == 0 ? 0 : static_cast<double>(weight_bytes) * 8 / static_cast<double>(parameters);

@@ -98,6 +98,7 @@ std::string report_as_table(const ModelReport& r) {
                                                       printable(r.pre_tokenizer, 200)));
   line("chat template", r.chat_template ? "yes" : "no");
   if (r.drafts) line("drafts itself", "yes, by a layer for that (MTP)");
+  for (const std::string& part : r.left_out) line("left out", printable(part, 200));
   line("tensors", grouped(r.tensors));
   for (const ModelReport::Type& type : r.types)
     line("", fmt::format("{:<8} {:>6} tensors {:>8} parameters {:>9}", type.name, grouped(type.tensors),
@@ -143,6 +144,7 @@ std::string report_as_json(const ModelReport& r, const ModelFile& file, bool met
       {"tokenizer", {{"model", r.tokenizer}, {"pre", r.pre_tokenizer}}},
       {"chat_template", r.chat_template},
       {"drafting_layer", r.drafts},
+      {"left_out", r.left_out},
       {"tensor_count", r.tensors}};
   json["kv_cache"] = Json::object();
   for (const ModelReport::Cache& cache : r.caches)

@@ -17,8 +17,8 @@ namespace {
 constexpr std::int64_t kPieceElements = std::int64_t{1} << 22;  // converted at once
 
 /// Parts of names of what stays in F32 whatever the type: few numbers that decide much.
-constexpr std::string_view kExact[] = {"ffn_gate_inp", "exp_probs_b", "indexer.proj",
-                                       "hc_",          "_ape",        "attn_sinks"};
+constexpr std::string_view kExact[] = {"ffn_gate_inp", "exp_probs_b", "indexer.proj", "hc_",
+                                       "_ape",         "attn_sinks",  "engram_q.",    "engram_k."};
 
 bool is_integer(TypeId type) {
   return type == TypeId::kI8 || type == TypeId::kI16 || type == TypeId::kI32 || type == TypeId::kI64;
@@ -40,7 +40,9 @@ TypeId type_for(const FileTensor& from, TypeId wanted, bool has_experts) {
     const bool expert = from.name.find("_exps") != std::string::npos;
     if (has_experts ? !expert : !from.name.starts_with("blk.")) type = TypeId::kQ8_0;
   }
-  if (!fits(type)) type = TypeId::kQ8_0;
+  // Memory that stays on disk: fewer bits would save neither memory nor, by the page, time.
+  const bool table = from.name.find("engram_embd") != std::string::npos;
+  if (!fits(type) || (table && type_info(type).block_elements > 1)) type = TypeId::kQ8_0;
   return fits(type) ? type : TypeId::kF16;
 }
 

@@ -52,7 +52,8 @@ WeightSizes weight_sizes_of(const ModelFile& file, bool drafting) {
   WeightSizes sizes;
   for (const FileTensor& tensor : file.tensors()) {
     const TensorUse use = use_of(file, tensor);
-    if (use == TensorUse::kNone || (use == TensorUse::kDrafting && !drafting)) continue;
+    if (use == TensorUse::kNone || use == TensorUse::kInFile || (use == TensorUse::kDrafting && !drafting))
+      continue;
     (tensor.made == nullptr && is_routed(tensor) ? sizes.experts : sizes.others) += tensor.data_bytes();
   }
   return sizes;

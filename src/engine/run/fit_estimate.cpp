@@ -76,6 +76,10 @@ void count_weights(const ModelFile& file, bool drafting, FitNeeds& needs) {
   for (const FileTensor& tensor : file.tensors()) {
     const TensorUse use = use_of(file, tensor);
     if (use == TensorUse::kNone || (use == TensorUse::kDrafting && !drafting)) continue;
+    if (use == TensorUse::kInFile) {
+      needs.in_file_bytes = plus(needs.in_file_bytes, tensor.data_bytes());
+      continue;
+    }
     if (is_integers(tensor)) {
       needs.vector_bytes = plus(needs.vector_bytes, times(times(tensor.row_length(), tensor.rows()), 4));
       continue;

@@ -33,9 +33,10 @@ struct FitNeeds {
   std::string obstacle;
   bool weights_only = false;  ///< the architecture is unknown: cache, work memory and speed are not counted
 
-  std::int64_t packed_bytes = 0;  ///< matrices in memory of their own; a tied head is one more
-  std::int64_t table_bytes = 0;   ///< the token table, read where it lies in the file
-  std::int64_t vector_bytes = 0;  ///< norms and biases, as floats
+  std::int64_t packed_bytes = 0;   ///< matrices in memory of their own; a tied head is one more
+  std::int64_t table_bytes = 0;    ///< the token table, read where it lies in the file
+  std::int64_t vector_bytes = 0;   ///< norms and biases, as floats
+  std::int64_t in_file_bytes = 0;  ///< tables of memory (Engram): they stay on disk, and count nowhere
   std::int64_t context = 0, context_trained = 0, parallel = 1;
   std::int64_t cache_bytes_per_token = 0, cache_bytes_per_page = 0, page_tokens = 1, cache_bytes = 0;
   std::int64_t cache_bytes_rolling = 0;  ///< of each sequence, beside its pages, whatever its length

@@ -150,7 +150,7 @@ TensorUse use_of(const ModelFile& file, const FileTensor& tensor) {
                                   .integer(architecture + ".block_count")
                                   .value_or(std::numeric_limits<std::int64_t>::max()) -
                               drafting_layers(file);
-  if (layer < layers) return TensorUse::kModel;
+  if (layer < layers) return name.ends_with(".engram_embd.weight") ? TensorUse::kInFile : TensorUse::kModel;
   if (layer > layers || !has_drafting_layer(file)) return TensorUse::kNone;
   const std::string_view part(end + 1, name.data() + name.size());
   const bool unused = part.starts_with("nextn.embed_tokens") || part.starts_with("nextn.shared_head_head") ||
@@ -167,7 +167,7 @@ double step_bytes(const ModelFile& file, const StepShape& step, bool drafting) {
     const std::string_view name = tensor.name;
     const TensorUse use = use_of(file, tensor);
     if (!name.starts_with("blk.") || tensor.rows() == 1 || is_integers(tensor) || use == TensorUse::kNone ||
-        (use == TensorUse::kDrafting && !drafting))
+        use == TensorUse::kInFile || (use == TensorUse::kDrafting && !drafting))
       continue;
     const std::size_t end = name.find('.', 4);
     if (end == std::string_view::npos) continue;

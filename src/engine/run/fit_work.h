@@ -22,8 +22,9 @@ struct StepShape {
 double step_bytes(const ModelFile& file, const StepShape& step, bool drafting);
 
 /// What loading does with a tensor. Layers past the last are for drafting: the first of them, of which the
-/// token table and the head are the model's. A matrix that the file has in two parts, too, is not loaded.
-enum class TensorUse { kNone, kModel, kDrafting };
+/// token table and the head are the model's. A matrix that the file has in two parts, too, is not loaded; of
+/// a table of memory (Engram) a few rows are read where they lie: what it takes of memory can always go.
+enum class TensorUse { kNone, kModel, kDrafting, kInFile };
 TensorUse use_of(const ModelFile& file, const FileTensor& tensor);
 /// Older files of latent attention hold keys and values in one matrix; it is rearranged at load.
 bool is_expanded(const FileTensor& tensor);
