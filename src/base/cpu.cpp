@@ -2,56 +2,26 @@
 #include "base/cpu.h"
 
 #include <cpuid.h>
-#include <sched.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cmath>
 #include <cstdlib>
 #include <fstream>
-#include <memory>
-#include <set>
 #include <sstream>
-#include <vector>
 
 #include <fmt/format.h>
 
+#include "base/cgroup_cpu.h"
 #include "base/cgroup_memory.h"
+#include "base/small_file.h"
+#include "base/topology.h"
 
 namespace deepwell {
 namespace {
 
-// The whole file, or nothing. These files are one line; the limit guards against being fed something else.
-std::optional<std::string> read_small_file(const std::string& path) {
-  std::ifstream in(path);
-  if (!in) return std::nullopt;
-  std::string text(4096, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(in.gcount()));
-  return text;
-}
-
-// The CPUs of the affinity mask. The mask grows until the kernel accepts it: machines beyond 1024 CPUs exist.
-std::vector<int> allowed_cpus() {
-  for (int cpus = CPU_SETSIZE; cpus <= (1 << 20); cpus *= 2) {
-    const std::size_t bytes = CPU_ALLOC_SIZE(cpus);
-    std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> set(CPU_ALLOC(cpus), [](cpu_set_t* s) { CPU_FREE(s); });
-    CPU_ZERO_S(bytes, set.get());
-    if (sched_getaffinity(0, bytes, set.get()) == 0) {
-      std::vector<int> allowed;
-      for (int cpu = 0; cpu < cpus; ++cpu)
-        if (CPU_ISSET_S(static_cast<std::size_t>(cpu), bytes, set.get())) allowed.push_back(cpu);
-      return allowed;
-    }
-    if (errno != EINVAL) break;
-  }
-  return {0};
-}
-
 // Where this process's cgroup lies below the mount: "/user.slice/x" in a line "0::/user.slice/x" (version 2)
 // or "4:cpu,cpuacct:/x" (version 1).
-std::string cgroup_path(std::string_view controller) {
-  std::ifstream in("/proc/self/cgroup");
+std::string cgroup_path(const std::string& root, std::string_view controller) {
+  std::ifstream in(root + "/proc/self/cgroup");
   for (std::string line; std::getline(in, line);) {
     const std::size_t first = line.find(':');
     const std::size_t second = first == std::string::npos ? first : line.find(':', first + 1);
@@ -146,7 +116,8 @@ Isa best_isa() {
 bool has_avx512_bf16() { return best_isa() == Isa::kAvx512 && __builtin_cpu_supports("avx512bf16"); }
 bool has_avx512_vbmi() { return best_isa() == Isa::kAvx512 && __builtin_cpu_supports("avx512vbmi"); }
 
-int logical_cpus() { return std::max(1, static_cast<int>(allowed_cpus().size())); }
+int physical_cores() { return machine_topology().threads(); }
+int logical_cpus() { return static_cast<int>(machine_topology().cpus.size()); }
 
 std::optional<double> parse_cpu_max(std::string_view text) {
   std::istringstream in{std::string(text)};
@@ -156,7 +127,9 @@ std::optional<double> parse_cpu_max(std::string_view text) {
   return quota / period;
 }
 
-std::optional<double> cgroup_cpu_quota() {
+std::optional<double> cgroup_cpu_quota() { return cgroup_cpu_quota_below(""); }
+
+std::optional<double> cgroup_cpu_quota_below(const std::string& root) {
   const auto version2 = [](const std::string& folder) {
     const auto text = read_small_file(folder + "/cpu.max");
     return text ? parse_cpu_max(*text) : std::nullopt;
@@ -166,8 +139,8 @@ std::optional<double> cgroup_cpu_quota() {
     const auto period = read_small_file(folder + "/cpu.cfs_period_us");
     return quota && period ? parse_cpu_max(*quota + " " + *period) : std::nullopt;
   };
-  const auto unified = smallest_on_the_way_up("/sys/fs/cgroup", cgroup_path(""), version2);
-  const auto old = smallest_on_the_way_up("/sys/fs/cgroup/cpu", cgroup_path("cpu"), version1);
+  const auto unified = smallest_on_the_way_up(root + "/sys/fs/cgroup", cgroup_path(root, ""), version2);
+  const auto old = smallest_on_the_way_up(root + "/sys/fs/cgroup/cpu", cgroup_path(root, "cpu"), version1);
   if (unified && old) return std::min(*unified, *old);
   return unified ? unified : old;
 }
@@ -195,25 +168,10 @@ std::optional<std::int64_t> cgroup_memory_left() {
   const auto version1 = [&](const std::string& folder) {
     return left(folder, "/memory.limit_in_bytes", "/memory.usage_in_bytes", "total_");
   };
-  const auto unified = smallest_on_the_way_up("/sys/fs/cgroup", cgroup_path(""), version2);
-  const auto old = smallest_on_the_way_up("/sys/fs/cgroup/memory", cgroup_path("memory"), version1);
+  const auto unified = smallest_on_the_way_up("/sys/fs/cgroup", cgroup_path("", ""), version2);
+  const auto old = smallest_on_the_way_up("/sys/fs/cgroup/memory", cgroup_path("", "memory"), version1);
   if (!unified && !old) return std::nullopt;
   return static_cast<std::int64_t>(std::min(unified.value_or(1e18), old.value_or(1e18)));
-}
-
-int physical_cores() {
-  // SMT siblings share one list, so the lists' texts tell cores apart; where there is none each CPU is a
-  // core.
-  std::set<std::string> cores;
-  for (const int cpu : allowed_cpus()) {
-    const auto siblings =
-        read_small_file(fmt::format("/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list", cpu));
-    cores.insert(siblings && !siblings->empty() ? *siblings : fmt::format("cpu{}", cpu));
-  }
-  int count = std::max(1, static_cast<int>(cores.size()));
-  if (const auto quota = cgroup_cpu_quota(); quota && *quota < count)
-    count = static_cast<int>(std::ceil(*quota));
-  return std::max(1, count);
 }
 
 std::string cpu_name() {
