@@ -4,7 +4,7 @@
 runs in it by chroot, COPY, ENV, WORKDIR, USER and CMD do what they say. At the end the program starts and answers.
 
 Usage (as root): check_image.py [--root DIR] [--cache DIR] [--certificates FILE] [--folder DIR]
-  --root DIR            a minimal Debian 12 with its updates (see SOURCES); made when not given
+  --root DIR            a minimal Debian 12 with its updates, where a Rust that is new enough is; made when not given
   --cache DIR           a ccache folder to compile with
   --certificates FILE   what downloads shall trust, where the network inspects traffic
   --folder DIR          where the images are made, 5 GB, and removed at the end (the system's, for temporary files)
@@ -23,11 +23,6 @@ import time
 import urllib.request
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
-# As in debian:12-slim: a Rust that is new enough comes with the security updates.
-SOURCES = """deb http://deb.debian.org/debian bookworm main
-deb http://deb.debian.org/debian bookworm-updates main
-deb http://deb.debian.org/debian-security bookworm-security main
-"""
 
 
 def steps(text):
@@ -42,6 +37,15 @@ def left_out(folder, names):
     top = pathlib.Path(folder) == SOURCE
     return {name for name in names for pattern in patterns
             if name == pattern.removeprefix("**/") and (top or pattern.startswith("**/"))}
+
+
+def add_updates(sources):
+    """debian:12-slim has them, and with them a Rust that is new enough; debootstrap names the release alone."""
+    release = sources.read_text().splitlines()[0]  # deb MIRROR bookworm main
+    mirror = release.split()[1]
+    updates = release.replace("bookworm", "bookworm-updates")
+    security = release.replace(mirror, mirror + "-security").replace("bookworm", "bookworm-security")
+    sources.write_text("\n".join([release, updates, security, ""]))
 
 
 class Stage:
@@ -121,7 +125,7 @@ def main():
     if base is None:
         base = work / "base"
         subprocess.run(["debootstrap", "--variant=minbase", "bookworm", str(base)], check=True)
-        (base / "etc/apt/sources.list").write_text(SOURCES)
+        add_updates(base / "etc/apt/sources.list")
     stages, stage, entry, default = {}, None, [], []
     try:
         for word, rest in steps((SOURCE / "packaging/Dockerfile").read_text()):
