@@ -14,6 +14,7 @@
 #include "base/cpu.h"
 #include "engine/kernels/gemm.h"
 #include "engine/kernels/peak.h"
+#include "engine/quant/wide_rows.h"
 #include "engine/tensor/type.h"
 
 namespace {
@@ -97,9 +98,22 @@ void bench(const WeightFormat& format, Gemm::Fn* gemm, std::byte* memory, double
                      all = kMemoryBytes / bytes / 4 * 4;
   fill_groups(format, k, all, memory);
   std::vector<float> y(static_cast<std::size_t>(all * kGroupRows * kMaxTileWidth));
+  // Widened once for all tiles, or for one column not at all, as the engine does.
+  const std::vector<Kernel> own = usable_kernels(Gemm::name(format.type));
+  Gemm::Fn* const single = own.empty() ? nullptr : reinterpret_cast<Gemm::Fn*>(own.back().fn);
+  const Aligned wide(static_cast<std::size_t>(WideRows::group_bytes(format.wide, k)));
   const auto run = [&](const ActivationTile& tile, std::int64_t groups, bool from_memory) {
-    gemm({&format, memory, groups, groups * kGroupRows, &tile, tile.width, y.data(), groups * kGroupRows,
-          false, from_memory});
+    if (format.wide != Wide::kNone && !(single != nullptr && tile.width == 1)) {
+      for (std::int64_t g = 0; g < groups; ++g) {
+        if (from_memory) format.widen(memory + g * bytes, k, wide.data);
+        gemm({&format, wide.data, 1, kGroupRows, &tile, tile.width, y.data() + g * kGroupRows,
+              groups * kGroupRows, false, from_memory});
+      }
+      return;
+    }
+    (format.wide == Wide::kNone ? gemm
+                                : single)({&format, memory, groups, groups * kGroupRows, &tile, tile.width,
+                                           y.data(), groups * kGroupRows, false, from_memory});
   };
   std::string in_cache, from_memory;
   for (const int width : kTileWidths) {
@@ -135,7 +149,8 @@ int main(int count, char** words) {
     if (count > 1 && std::find_if(words + 1, words + count, [&](const char* word) { return name == word; }) ==
                          words + count)
       continue;
-    const std::vector<Kernel> variants = usable_kernels(Gemm::name(format.type));
+    const std::vector<Kernel> variants =
+        usable_kernels(format.wide == Wide::kNone ? Gemm::name(format.type) : std::string(GemmWide::kName));
     if (!variants.empty())
       bench(format, reinterpret_cast<Gemm::Fn*>(variants.back().fn), memory.data, gops, gbs);
   }

@@ -11,9 +11,12 @@ constexpr std::int64_t kChunkBytes = 192 * 1024;
 // Tokens below which spreading the quantization costs more than it saves.
 constexpr std::int64_t kSpreadElements = 16 * 1024;
 
-Gemm::Fn* find_gemm(TypeId type) {
-  const std::vector<Kernel> variants = usable_kernels(Gemm::name(type));
+Gemm::Fn* find_gemm(const std::string& name) {
+  const std::vector<Kernel> variants = usable_kernels(name);
   return variants.empty() ? nullptr : reinterpret_cast<Gemm::Fn*>(variants.back().fn);
+}
+Gemm::Fn* find_gemm(const WeightFormat& format) {
+  return find_gemm(format.wide == Wide::kNone ? Gemm::name(format.type) : std::string(GemmWide::kName));
 }
 
 }  // namespace
@@ -41,7 +44,10 @@ PrepareTile::Fn* prepare_kernel(Activation kind) {
 
 PackedProduct::PackedProduct(PackedMatrix weights)
     : weights_(std::make_shared<PackedMatrix>(std::move(weights))),
-      fast_(weights_->factors().empty() ? find_gemm(weights_->format().type) : nullptr) {}
+      fast_(weights_->factors().empty() ? find_gemm(weights_->format()) : nullptr),
+      single_(fast_ != nullptr && weights_->format().wide != Wide::kNone
+                  ? find_gemm(Gemm::name(weights_->format().type))
+                  : nullptr) {}
 
 Activation PackedProduct::activation(bool exact) const {
   return fast_ == nullptr || exact ? Activation::kF32 : weights_->format().activation;
@@ -57,21 +63,24 @@ std::int64_t PackedProduct::chunk_groups(int threads) const {
 void PackedProduct::multiply(std::int64_t slab, std::int64_t first, std::int64_t count,
                              std::span<const ActivationTile> tiles, std::int64_t tokens, float* y,
                              std::int64_t y_stride, bool accumulate, bool exact) const {
-  // Exact activations, and types without a kernel here, go through floats: a group is unpacked at a time.
-  static Gemm::Fn* const float_gemm = find_gemm(TypeId::kF32);
+  // Exact activations, and types without a kernel here, go through floats, others are widened: a group at a
+  // time, for all tokens.
+  static Gemm::Fn* const float_gemm = find_gemm(Gemm::name(TypeId::kF32));
   static const WeightFormat* const f32 = find_weight_format(TypeId::kF32);
   const WeightFormat& format = weights_->format();
   const bool unpack = fast_ == nullptr || (exact && format.activation != Activation::kF32);
-  Gemm::Fn* const gemm = unpack ? float_gemm : fast_;
+  const bool single = !unpack && single_ != nullptr && tiles.size() == 1 && tiles.front().width == 1;
+  const bool widen = !unpack && !single && format.wide != Wide::kNone;
+  Gemm::Fn* const gemm = unpack ? float_gemm : single ? single_ : fast_;
   thread_local std::vector<float> memory;
   float* floats = nullptr;
-  if (unpack) {
+  if (unpack || widen) {
     memory.resize(static_cast<std::size_t>(weights_->k() * kGroupRows + 16));
     floats = memory.data();
     while (reinterpret_cast<std::uintptr_t>(floats) % 64 != 0) ++floats;
   }
   const std::byte* const packed = weights_->groups(slab, first, count);
-  const std::int64_t step = unpack ? 1 : count;
+  const std::int64_t step = unpack || widen ? 1 : count;
   for (std::int64_t g = first; g < first + count; g += step) {
     const std::byte* groups = packed + (g - first) * weights_->group_bytes();
     if (unpack) {
@@ -80,8 +89,10 @@ void PackedProduct::multiply(std::int64_t slab, std::int64_t first, std::int64_t
         const float factor = weights_->factors()[static_cast<std::size_t>(slab)];
         for (std::int64_t i = 0; i < weights_->k() * kGroupRows; ++i) floats[i] *= factor;
       }
-      groups = reinterpret_cast<const std::byte*>(floats);
+    } else if (widen) {  // less than the floats would take
+      format.widen(groups, weights_->k(), reinterpret_cast<std::byte*>(floats));
     }
+    if (floats != nullptr) groups = reinterpret_cast<const std::byte*>(floats);
     std::int64_t token = 0;
     for (const ActivationTile& tile : tiles) {
       const auto columns = static_cast<int>(std::min<std::int64_t>(tile.width, tokens - token));

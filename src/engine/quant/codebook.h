@@ -39,14 +39,4 @@ inline constexpr auto kEvenSigns = [] {
   return signs;
 }();
 
-/// out[i] = scale * levels[i], negative where bit i of `signs` is set.
-template <std::size_t kValues>
-inline void put_signed(float scale, const std::array<std::int8_t, kValues>& levels, unsigned signs,
-                       float* out) {
-  for (std::size_t i = 0; i < kValues; ++i) {
-    const float value = scale * static_cast<float>(levels[i]);
-    out[i] = std::bit_cast<float>(std::bit_cast<std::uint32_t>(value) ^ (signs >> i & 1U) << 31);
-  }
-}
-
 }  // namespace deepwell

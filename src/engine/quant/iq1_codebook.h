@@ -91,11 +91,4 @@ inline constexpr auto kIq1Book = expand_codebook<2048, 8>(
     "69a990a996a900aa02aa08aa0aaa20aa22aa28aa2aaa51aa54aa56aa80aa82aa88aa8aaa95aaa0aaa2aaa8aaaaaa",
     {-1, 0, 1});
 
-/// out[i] = scale * (level + 1/8 or - 1/8).
-inline void put_shifted(float scale, int index, bool down, float* out) {
-  const float shift = down ? -0.125F : 0.125F;
-  for (const std::int8_t level : kIq1Book[static_cast<std::size_t>(index)])
-    *out++ = scale * (static_cast<float>(level) + shift);
-}
-
 }  // namespace deepwell

@@ -11,8 +11,10 @@ namespace {
 struct Codec {
   static constexpr TypeId kType = TypeId::kIQ1_M;
   static constexpr std::int64_t kBytes = 56;
+  static constexpr Wide kWide = Wide::kRuns16;
 
-  static void block(const std::byte* bytes, float* out) {
+  template <class Sink>
+  static void block(const std::byte* bytes, Sink sink) {
     unsigned words[4], half = 0;
     for (unsigned w = 0; w < 4; ++w) {
       words[w] = load_as<std::uint16_t>(bytes + 48 + 2 * w);
@@ -20,11 +22,13 @@ struct Codec {
     }
     const float d = half_to_float(static_cast<std::uint16_t>(half));
     for (unsigned s = 0; s < 16; ++s) {
-      const float scale = d * static_cast<float>(1 + 2 * (words[s / 4] >> (s % 4 * 3) & 7U));
+      sink.begin_shifted(d * static_cast<float>(1 + 2 * (words[s / 4] >> (s % 4 * 3) & 7U)));
       const int high = load_u8(bytes + 32 + s);
-      put_shifted(scale, load_u8(bytes + 2 * s) | (high & 7) << 8, (high & 8) != 0, out + 16 * s);
-      put_shifted(scale, load_u8(bytes + 2 * s + 1) | (high >> 4 & 7) << 8, (high & 128) != 0,
-                  out + 16 * s + 8);
+      const auto levels = [&](unsigned i, int upper) -> auto& {
+        return kIq1Book[static_cast<std::size_t>(load_u8(bytes + 2 * s + i) | (upper & 7) << 8)];
+      };
+      sink.shifted_levels(levels(0, high), (high & 8) != 0);
+      sink.shifted_levels(levels(1, high >> 4), (high & 128) != 0);
     }
   }
 };

@@ -10,14 +10,18 @@ namespace {
 struct Codec {
   static constexpr TypeId kType = TypeId::kIQ1_S;
   static constexpr std::int64_t kBytes = 50;
+  static constexpr Wide kWide = Wide::kRuns32;
 
-  static void block(const std::byte* bytes, float* out) {
+  template <class Sink>
+  static void block(const std::byte* bytes, Sink sink) {
     const float d = load_half(bytes);
     for (int s = 0; s < 8; ++s) {
       const int word = load_as<std::uint16_t>(bytes + 34 + 2 * s);
-      const float scale = d * static_cast<float>(1 + 2 * (word >> 12 & 7));
-      for (int i = 0; i < 4; ++i, out += 8)
-        put_shifted(scale, load_u8(bytes + 2 + 4 * s + i) | (word >> (3 * i) & 7) << 8, word >> 15 != 0, out);
+      sink.begin_shifted(d * static_cast<float>(1 + 2 * (word >> 12 & 7)));
+      for (int i = 0; i < 4; ++i)
+        sink.shifted_levels(
+            kIq1Book[static_cast<std::size_t>(load_u8(bytes + 2 + 4 * s + i) | (word >> (3 * i) & 7) << 8)],
+            word >> 15 != 0);
     }
   }
 };

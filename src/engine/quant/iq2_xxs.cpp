@@ -1,39 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // IQ2_XXS: d, then for each 32 weights 4 indices of 8 levels and a word: 4 times 7 signs, a 4-bit scale.
 // weight = d * (scale + 1/2) / 4 * level.
-#include "engine/quant/codebook.h"
+#include "engine/quant/iq2_codebooks.h"
 #include "engine/quant/raw_rows.h"
 
 namespace deepwell {
 namespace {
 
-constexpr auto kBook = expand_codebook<256, 8>(
-    "00000200050008000a00110014002000220028002a00410044005000580061006400800082008a00a2000101040110011501"
-    "4001840198010002020222028202010404041004210424044004420448046004810484049004a40400050205080520054605"
-    "6905800591050906100640068406a406000805080808140828084108440850085208880804094009020a140a011004101010"
-    "21104010601084109010951000110811201150115a1180112412451200140814201425144914801418156215001616160118"
-    "041810184018811800190519a019511a002002200a2044206120802082202921482100220222012404241024402456240025"
-    "412564259026082820289428442a014004401040184021402440404048405640604081408440904000412041614180418541"
-    "0142104248425642684200440844204480449944124524450046014804481048404845480049584961498249454a904a0050"
-    "08501150195020508050885004514251a4519152905492540a550156545600581158195864584059085a0460106040606860"
-    "0061556118626062006405641065126584654268008002800a80418082800481188140811182018404841084158440846084"
-    "00854685948509864086608602880489118a0490109024904090a19016918091459200942294449451958198209902a050a0"
-    "85a009a100a218a450a804a9",
-    {8, 25, 43});
-
 struct Codec {
   static constexpr TypeId kType = TypeId::kIQ2_XXS;
   static constexpr std::int64_t kBytes = 66;
+  static constexpr Wide kWide = Wide::kRuns32;
 
-  static void block(const std::byte* bytes, float* out) {
+  template <class Sink>
+  static void block(const std::byte* bytes, Sink sink) {
     const float d = load_half(bytes);
     for (int s = 0; s < 8; ++s) {
       const std::byte* indices = bytes + 2 + 8 * s;
       const auto word = load_as<std::uint32_t>(indices + 4);
-      const float scale = d * (0.5F + static_cast<float>(word >> 28)) * 0.25F;
-      for (int i = 0; i < 4; ++i, out += 8)
-        put_signed(scale, kBook[std::to_integer<std::size_t>(indices[i])], kEvenSigns[word >> (7 * i) & 127U],
-                   out);
+      sink.begin(d * (0.5F + static_cast<float>(word >> 28)) * 0.25F);
+      for (int i = 0; i < 4; ++i)
+        sink.signed_levels(kIq2XxsBook[std::to_integer<std::size_t>(indices[i])],
+                           kEvenSigns[word >> (7 * i) & 127U]);
     }
   }
 };

@@ -1,40 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 // IQ3_XXS: d, 64 indices of 4 levels, then for each 32 weights a word: 4 times 7 signs, a 4-bit scale.
 // weight = d * (scale + 1/2) / 2 * level.
-#include "engine/quant/codebook.h"
+#include "engine/quant/iq3_codebooks.h"
 #include "engine/quant/raw_rows.h"
 
 namespace deepwell {
 namespace {
 
-constexpr auto kBook = expand_codebook<256, 4>(
-    "0000020004001100130017002000220031004200730075000101030110011201210125013001320141015401700100020202"
-    "0402110220022202310233023702510257027502010307031003120325037003130437044404570473047504010507053205"
-    "5205350664061007140716074307610701100310101012102110231030103210341047105010001102111111201122110112"
-    "0312101212122112301272120013021320133113461366130114051450142015241546157115051622174017002002201120"
-    "1320202022202620312042200121032105211021122121213021632167217021002202221122172220222222372240225522"
-    "0123102314237023742335245324032527254125742501270327162745270130103012302130233050306530723000310231"
-    "2031313144314631013203321032253252327232113333333034473472340035063522355535143636366336333760370440"
-    "1740354037405340574074412042374240426042664207434543044451446444254543457045054710471247304712504150"
-    "7050005106512651555114523252725202535353105423542754725402553155505624574257246044604660646021616161"
-    "1762646230633663446405655265336603672167037005700770107032705270267140711272457252720073157333736073"
-    "217441740075027524753076",
-    {4, 12, 20, 28, 36, 44, 52, 62});
-
 struct Codec {
   static constexpr TypeId kType = TypeId::kIQ3_XXS;
   static constexpr std::int64_t kBytes = 98;
+  static constexpr Wide kWide = Wide::kRuns32;
 
-  static void block(const std::byte* bytes, float* out) {
+  template <class Sink>
+  static void block(const std::byte* bytes, Sink sink) {
     const float d = load_half(bytes);
     for (int s = 0; s < 8; ++s) {
       const std::byte* indices = bytes + 2 + 8 * s;
       const auto word = load_as<std::uint32_t>(bytes + 66 + 4 * s);
-      const float scale = d * (0.5F + static_cast<float>(word >> 28)) * 0.5F;
-      for (int i = 0; i < 4; ++i, out += 8) {
+      sink.begin(d * (0.5F + static_cast<float>(word >> 28)) * 0.5F);
+      for (int i = 0; i < 4; ++i) {
         const unsigned signs = kEvenSigns[word >> (7 * i) & 127U];
-        put_signed(scale, kBook[std::to_integer<std::size_t>(indices[2 * i])], signs, out);
-        put_signed(scale, kBook[std::to_integer<std::size_t>(indices[2 * i + 1])], signs >> 4, out + 4);
+        sink.signed_levels(kIq3XxsBook[std::to_integer<std::size_t>(indices[2 * i])], signs);
+        sink.signed_levels(kIq3XxsBook[std::to_integer<std::size_t>(indices[2 * i + 1])], signs >> 4);
       }
     }
   }

@@ -10,18 +10,18 @@ namespace {
 struct Codec {
   static constexpr TypeId kType = TypeId::kQ2_K;
   static constexpr std::int64_t kBytes = 84;
+  static constexpr Wide kWide = Wide::kRuns16Minima;
 
-  static void block(const std::byte* bytes, float* out) {
+  template <class Sink>
+  static void block(const std::byte* bytes, Sink sink) {
     const float d = load_half(bytes + 80);
     const float dmin = load_half(bytes + 82);
-    for (int s = 0; s < 16; ++s, out += 16) {
+    for (int s = 0; s < 16; ++s) {
       const std::byte* steps = bytes + 16 + s / 8 * 32 + s % 2 * 16;
       const int shift = s % 8 / 2 * 2;
       const int both = load_u8(bytes + s);
-      const float scale = d * static_cast<float>(both & 15);
-      const float minimum = dmin * static_cast<float>(both >> 4);
-      for (int i = 0; i < 16; ++i)
-        out[i] = scale * static_cast<float>(load_u8(steps + i) >> shift & 3) - minimum;
+      sink.begin(d * static_cast<float>(both & 15), dmin * static_cast<float>(both >> 4));
+      for (int i = 0; i < 16; i += 4) sink.steps(load_as<std::uint32_t>(steps + i) >> shift & 0x03030303U, 0);
     }
   }
 };

@@ -9,24 +9,26 @@ namespace {
 struct Codec {
   static constexpr TypeId kType = TypeId::kQ3_K;
   static constexpr std::int64_t kBytes = 110;
+  static constexpr Wide kWide = Wide::kRuns16;
 
   static int scale(const std::byte* bytes, int s) {
     const int low = load_u8(bytes + s % 8) >> (s / 8 * 4) & 15;
     const int high = load_u8(bytes + 8 + s % 4) >> (s / 4 * 2) & 3;
     return (low | high << 4) - 32;
   }
-  static void block(const std::byte* bytes, float* out) {
+  template <class Sink>
+  static void block(const std::byte* bytes, Sink sink) {
     const float d = load_half(bytes + 108);
-    for (int s = 0; s < 16; ++s, out += 16) {
+    for (int s = 0; s < 16; ++s) {
       const std::byte* high = bytes + s % 2 * 16;
       const std::byte* low = bytes + 32 + s / 8 * 32 + s % 2 * 16;
       const int shift = s % 8 / 2 * 2;
       const int bit = s / 2;  // 4h + j
-      const float step_scale = d * static_cast<float>(scale(bytes + 96, s));
-      for (int i = 0; i < 16; ++i) {
-        const int step = (load_u8(low + i) >> shift & 3) + (load_u8(high + i) >> bit & 1) * 4 - 4;
-        out[i] = step_scale * static_cast<float>(step);
-      }
+      sink.begin(d * static_cast<float>(scale(bytes + 96, s)));
+      for (int i = 0; i < 16; i += 4)
+        sink.steps((load_as<std::uint32_t>(low + i) >> shift & 0x03030303U) |
+                       (load_as<std::uint32_t>(high + i) >> bit & 0x01010101U) << 2,
+                   4);
     }
   }
 };

@@ -20,13 +20,17 @@ enum class Activation {
   kQ8x256,  ///< int8 steps, a scale per 256
 };
 
+/// How a group is widened for int8 kernels that cannot multiply it as it lies (wide_rows.h): runs of weights
+/// under one scale.
+enum class Wide { kNone, kRuns16, kRuns32, kRuns16Minima };
+
 /// How a block type of a model file is read and how it is laid out for computing: a file of this folder each.
 ///
 /// A packed group holds 16 rows in planes, each plane running over all of k (shapes are in the format's
 /// file), in exactly the bytes the file uses, so that a packed model is no larger than its file. The 4-byte
 /// lane r of each 64-byte piece belongs to row r: four consecutive k of one row, or, in 4-bit planes, four of
 /// one k-step in the low nibbles and four of another in the high ones. No shuffle is needed to unpack. Types
-/// that no int8 kernel reads yet may keep their rows as they are, one after another (raw_rows.h).
+/// that are widened keep their rows as they are, one after another (raw_rows.h).
 struct WeightFormat {
   TypeId type;
   Activation activation;  ///< of the int8 or bf16 kernels; kF32 where the weights are floats
@@ -40,6 +44,11 @@ struct WeightFormat {
   void (*pack)(const std::byte* const* rows, std::int64_t k, std::byte* group);
   /// The group as floats, (k, 16), equal to dequantize bit for bit.
   void (*unpack)(const std::byte* group, std::int64_t k, float* out);
+
+  Wide wide = Wide::kNone;
+  /// The group in that form, WideRows::group_bytes(wide, k) at 64-byte aligned `out`: the same weights,
+  /// exactly.
+  void (*widen)(const std::byte* group, std::int64_t k, std::byte* out) = nullptr;
 };
 
 const std::vector<WeightFormat>& all_weight_formats();

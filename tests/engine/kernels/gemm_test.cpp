@@ -9,21 +9,39 @@
 
 #include <cmath>
 
+#include "engine/quant/wide_rows.h"
 #include "odd_scales.h"
 
 namespace deepwell {
 namespace {
 
+/// The kernel that multiplies a type: its own, or that of what it is widened to.
+std::string op_of(const WeightFormat& format) {
+  return format.wide == Wide::kNone ? Gemm::name(format.type) : std::string(GemmWide::kName);
+}
+
 struct Case {
   const WeightFormat* format;
   Kernel kernel;
+
+  void multiply(const GemmArgs& args) const {
+    if (format->wide == Wide::kNone) return reinterpret_cast<Gemm::Fn*>(kernel.fn)(args);
+    const std::int64_t k = args.tile->k, bytes = WideRows::group_bytes(format->wide, k);
+    std::vector<std::byte> memory(static_cast<std::size_t>(args.group_count * bytes + 64));
+    std::byte* wide = memory.data() + (64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64) % 64;
+    for (std::int64_t g = 0; g < args.group_count; ++g)
+      format->widen(args.groups + g * format->group_bytes(k), k, wide + g * bytes);
+    GemmArgs widened = args;
+    widened.groups = wide;
+    reinterpret_cast<GemmWide::Fn*>(kernel.fn)(widened);
+  }
 };
 
 std::vector<Case> cases() {
   std::vector<Case> all;
   for (const WeightFormat& format : all_weight_formats())
     for (const Kernel& kernel : all_kernels())
-      if (kernel.op == Gemm::name(format.type) && kernel.isa <= cpu_isa() &&
+      if (kernel.op == op_of(format) && kernel.isa <= cpu_isa() &&
           (kernel.usable == nullptr || kernel.usable()))
         all.push_back({&format, kernel});
   return all;
@@ -71,7 +89,7 @@ double tile_value(const ActivationTile& tile, std::int64_t i, int c) {
 
 bool has_minima(const WeightFormat& format) {
   return format.type == TypeId::kQ4_1 || format.type == TypeId::kQ5_1 || format.type == TypeId::kQ4_K ||
-         format.type == TypeId::kQ5_K;
+         format.type == TypeId::kQ5_K || format.type == TypeId::kQ2_K;
 }
 
 /// |step part| + |minimum| of each weight of a row: a block with its minimum, then its scale set to zero.
@@ -93,8 +111,9 @@ std::vector<double> magnitudes(const WeightFormat& format, const std::vector<std
   if (!has_minima(format)) {
     add_without_half_at(-1);
   } else {
-    add_without_half_at(0);
-    add_without_half_at(2);
+    const std::int64_t d = format.type == TypeId::kQ2_K ? 80 : 0;
+    add_without_half_at(d);
+    add_without_half_at(d + 2);
   }
   return sums;
 }
@@ -103,6 +122,7 @@ std::vector<double> magnitudes(const WeightFormat& format, const std::vector<std
 double chain(const WeightFormat& format, std::int64_t k) {
   const auto length = static_cast<double>(k);
   if (format.activation == Activation::kQ8x32) return length / 32 * (has_minima(format) ? 2 : 1);
+  if (format.wide == Wide::kRuns16Minima) return length / 256 + 40;
   if (format.activation == Activation::kQ8x256) return length / 256 + 24;
   return length / 2;
 }
@@ -132,7 +152,7 @@ TEST_P(GemmTest, StaysWithinItsBoundOnEveryShape) {
         GemmArgs args{format, packed_bytes.data(), groups, rows, &tile, columns, want.data(), stride, true};
         gemm_reference(args);
         args.y = got.data();
-        reinterpret_cast<Gemm::Fn*>(kernel.fn)(args);
+        GetParam().multiply(args);
 
         for (std::int64_t r = 0; r < rows; ++r) {
           const std::vector<double> weights = magnitudes(*format, file, r, k);
@@ -170,7 +190,7 @@ TEST_P(GemmTest, OddScalesStayInTheirRow) {
                 kRows,  false};
   gemm_reference(args);
   args.y = got.data();
-  reinterpret_cast<Gemm::Fn*>(kernel.fn)(args);
+  GetParam().multiply(args);
   for (std::int64_t r = 0; r < kRows; ++r) {
     const std::vector<double> weights = magnitudes(*format, file, r, k);
     for (int c = 0; c < 4; ++c) {
@@ -197,7 +217,7 @@ TEST_P(GemmTest, AColumnIsTheSameBitsInEveryTileAndPlace) {
     std::vector<float> alone(kRows);
     const auto run = [&](const ActivationTile& tile, std::vector<float>& y) {
       const GemmArgs args{format, packed.data(), 2, kRows, &tile, tile.width, y.data(), kRows, false};
-      reinterpret_cast<Gemm::Fn*>(kernel.fn)(args);
+      GetParam().multiply(args);
     };
     run(PreparedTile(*format, k, {x.data()}).tile, alone);
     for (int width : kTileWidths) {
@@ -214,7 +234,7 @@ TEST_P(GemmTest, AColumnIsTheSameBitsInEveryTileAndPlace) {
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryVariant, GemmTest, testing::ValuesIn(cases()), [](const auto& test) {
-  return std::string(test.param.kernel.op) + "_" + std::string(isa_name(test.param.kernel.isa));
+  return Gemm::name(test.param.format->type) + "_" + std::string(isa_name(test.param.kernel.isa));
 });
 
 TEST(GemmVariants, ThisBuildHasOneForEveryInt8TypeAndIsa) {
@@ -222,10 +242,68 @@ TEST(GemmVariants, ThisBuildHasOneForEveryInt8TypeAndIsa) {
     if (format.activation != Activation::kQ8x32 && format.activation != Activation::kQ8x256) continue;
     for (Isa isa : {Isa::kAvx2, Isa::kAvx512}) {
       bool found = false;
-      for (const Kernel& kernel : all_kernels())
-        found |= kernel.op == Gemm::name(format.type) && kernel.isa == isa;
+      for (const Kernel& kernel : all_kernels()) found |= kernel.op == op_of(format) && kernel.isa == isa;
       EXPECT_TRUE(found) << Gemm::name(format.type) << " for " << isa_name(isa);
     }
+  }
+}
+
+// One column as the rows lie, and widened: the same bits, whatever the scales.
+TEST(GemmWidened, TheKernelsOfOneColumnAreTheSameBits) {
+  const std::vector<Kernel> wide = usable_kernels(GemmWide::kName, cpu_isa());
+  for (const WeightFormat& format : all_weight_formats()) {
+    if (format.wide == Wide::kNone || wide.empty()) continue;
+    for (const Kernel& kernel : usable_kernels(Gemm::name(format.type), cpu_isa()))
+      for (const bool odd : {false, true}) {
+        SCOPED_TRACE(testing::Message()
+                     << kernel.op << " " << isa_name(kernel.isa) << (odd ? ", odd scales" : ""));
+        constexpr std::int64_t kRows = 45, k = 1536;
+        auto file = random_rows(format.type, kRows, k, 41);
+        if (odd) plant_odd_scales(format.type, kRows, k, file);
+        const auto packed = pack_rows(format, file, kRows, k);
+        const auto x = random_floats(k, 42);
+        const PreparedTile prepared(format, k, {x.data()});
+        std::vector<float> want(kRows + 3, 0.5F), got(want);
+        GemmArgs args{&format, packed.data(), 3, kRows, &prepared.tile, 1, want.data(), kRows, true};
+        Case{&format, wide.back()}.multiply(args);
+        args.y = got.data();
+        reinterpret_cast<Gemm::Fn*>(kernel.fn)(args);
+        for (std::size_t i = 0; i < want.size(); ++i)
+          ASSERT_TRUE(got[i] == want[i] || (std::isnan(got[i]) && std::isnan(want[i])))
+              << i << ": " << got[i] << " for " << want[i];
+      }
+  }
+}
+
+// What is widened are the same weights: steps and scales of every bit pattern, in rows of their own.
+TEST(GemmWidened, IsTheTypeItselfBitForBit) {
+  for (const WeightFormat& format : all_weight_formats()) {
+    if (format.wide == Wide::kNone) continue;
+    constexpr std::int64_t kRows = 11, k = 1024;  // five rows are missing
+    const auto packed = pack_rows(format, random_rows(format.type, kRows, k, 31), kRows, k);
+    std::vector<float> want(static_cast<std::size_t>(k * kGroupRows));
+    format.unpack(packed.data(), k, want.data());
+    std::vector<std::byte> wide(static_cast<std::size_t>(WideRows::group_bytes(format.wide, k)));
+    format.widen(packed.data(), k, wide.data());
+    const int run = WideRows::run(format.wide);
+    const auto number = [](const std::byte* at) {
+      float value;
+      std::memcpy(&value, at, sizeof value);
+      return value;
+    };
+    for (std::int64_t i = 0; i < k; ++i)
+      for (std::int64_t r = 0; r < kGroupRows; ++r) {
+        const std::byte* block = wide.data() + i / 256 * WideRows::block_bytes(format.wide);
+        const std::int64_t in = i % 256;
+        const int step =
+            std::to_integer<int>(block[(in / 4 * kGroupRows + r) * 4 + in % 4]) - WideRows::kOffset;
+        const std::byte* table = block + WideRows::kStepBytes + (in / run * kGroupRows + r) * 4;
+        float value = number(table) * static_cast<float>(step);
+        if (WideRows::has_minima(format.wide))
+          value -= number(table + WideRows::table_bytes(format.wide)) * 32;
+        ASSERT_EQ(value, want[static_cast<std::size_t>(i * kGroupRows + r)])
+            << Gemm::name(format.type) << " weight " << i << " row " << r;
+      }
   }
 }
 

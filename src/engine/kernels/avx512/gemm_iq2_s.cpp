@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// IQ2_S: the block is described in quant/iq2_s.cpp.
+#include "engine/kernels/avx512/row_gemm.h"
+#include "engine/quant/iq2_codebooks.h"
+
+DW_AVX512_BEGIN
+namespace deepwell {
+namespace {
+using namespace avx512;
+
+struct Row {
+  static constexpr std::int64_t kBytes = 82;
+  static constexpr Wide kForm = Wide::kRuns16;
+
+  [[gnu::always_inline]] static RowBlock row(const std::byte* block, const __m512i (&x)[4], __m512i start) {
+    (void)start;
+    const auto high = load_as<std::uint64_t>(block + 66);  // 2 bits of each index
+    __m512i dot[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      const __m512i levels = eight_entries([&](int n) {
+        return kIq2SBook[std::to_integer<std::size_t>(block[2 + 8 * i + n]) | (high >> (16 * i + 2 * n) & 3U)
+                                                                                  << 8];
+      });
+      dot[i] = signed_dot(levels, load_as<std::uint64_t>(block + 34 + 8 * i), x[i]);
+    }
+    return {fold_runs(dot[0], dot[1], dot[2], dot[3]),
+            half_step_scales(block, nibbles(load_as<std::uint64_t>(block + 74)), 0.25F), _mm512_setzero_ps()};
+  }
+};
+
+void run(const GemmArgs& a) { run_rows<Row>(a); }
+}  // namespace
+}  // namespace deepwell
+DW_ISA_END
+
+namespace deepwell {
+Kernel kernel_avx512_gemm_iq2_s() {
+  return {"gemm_iq2_s", Isa::kAvx512, reinterpret_cast<Kernel::AnyFn>(run)};
+}
+}  // namespace deepwell

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// IQ2_XXS: the block is described in quant/iq2_xxs.cpp.
+#include "engine/kernels/avx512/row_gemm.h"
+#include "engine/quant/iq2_codebooks.h"
+
+DW_AVX512_BEGIN
+namespace deepwell {
+namespace {
+using namespace avx512;
+
+struct Row {
+  static constexpr std::int64_t kBytes = 66;
+  static constexpr Wide kForm = Wide::kRuns32;
+
+  [[gnu::always_inline]] static RowBlock row(const std::byte* block, const __m512i (&x)[4], __m512i start) {
+    (void)start;
+    const __m256i words = _mm512_cvtepi64_epi32(_mm512_srli_epi64(load(block + 2), 32));
+    alignas(32) std::uint64_t negative[4];
+    _mm256_store_si256(reinterpret_cast<__m256i*>(negative), even_signs_of_words(words));
+    __m512i dot[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      const std::byte* indices = block + 2 + 16 * i;
+      const __m512i levels = eight_entries(
+          [&](int n) { return kIq2XxsBook[std::to_integer<std::size_t>(indices[n / 4 * 8 + n % 4])]; });
+      dot[i] = signed_dot(levels, negative[i], x[i]);
+    }
+    const __m512i steps = _mm512_castsi256_si512(_mm256_srli_epi32(words, 28));
+    return {fold_runs(dot[0], dot[1], dot[2], dot[3]), half_step_scales(block, steps, 0.25F),
+            _mm512_setzero_ps()};
+  }
+};
+
+void run(const GemmArgs& a) { run_rows<Row>(a); }
+}  // namespace
+}  // namespace deepwell
+DW_ISA_END
+
+namespace deepwell {
+Kernel kernel_avx512_gemm_iq2_xxs() {
+  return {"gemm_iq2_xxs", Isa::kAvx512, reinterpret_cast<Kernel::AnyFn>(run)};
+}
+}  // namespace deepwell
