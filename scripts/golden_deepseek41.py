@@ -19,7 +19,7 @@ import numpy as np
 
 import golden_gguf
 
-OUT = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden" / "engine" / "v41"
+OUT = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden" / "engine" / "models"
 TOKENS = 256
 COMMON = dict(vocab_size=96, hidden_size=64, num_attention_heads=4, head_dim=32, qk_rope_head_dim=16, q_lora_rank=32,
               o_groups=2, o_lora_rank=16, moe_intermediate_size=16, n_routed_experts=4, num_experts_per_tok=2,

@@ -122,6 +122,14 @@ SequenceCache::SequenceCache(PagePool& pool) : pool_(&pool) {
   if (rolling_ == nullptr) throw std::bad_alloc();
 }
 
+std::byte* SequenceCache::entry(std::int64_t layer, std::int64_t stream, std::int64_t position) const {
+  const CacheLayout& layout = pool_->layout();
+  const StreamSpec& spec = layout.layers[static_cast<std::size_t>(layer)][static_cast<std::size_t>(stream)];
+  const std::int64_t entries = layout.entries_per_page(spec);
+  return pool_->stream(pages_[static_cast<std::size_t>(position / layout.page_tokens)], layer, stream) +
+         position / spec.tokens_per_entry % entries * (layout.bytes_per_page(spec) / entries);
+}
+
 std::int64_t SequenceCache::missing(std::int64_t tokens) const {
   const std::int64_t page_tokens = pool_->layout().page_tokens;
   return std::max<std::int64_t>(

@@ -135,6 +135,8 @@ class SequenceCache {
   std::byte* rolling(std::int64_t layer, std::int64_t index) const {
     return rolling_.get() + pool_->rolling_offset(layer, index);
   }
+  /// Where a stream of vectors keeps the entry that the token at `position` completes.
+  std::byte* entry(std::int64_t layer, std::int64_t stream, std::int64_t position) const;
   /// Pages still missing for `tokens` tokens.
   std::int64_t missing(std::int64_t tokens) const;
   /// Makes room for `tokens` tokens in all; requires that the pool has the missing pages.

@@ -11,13 +11,8 @@ namespace deepwell {
 Result<Architecture> find_architecture(std::string_view name) {
   std::vector<std::string_view> names;
   for (const Architecture& architecture : all_architectures()) {
-    if (architecture.name == name) {
-      if (architecture.missing.empty()) return architecture;
-      return Error{
-          ErrorCode::kUnsupported,
-          fmt::format("architecture '{}' is not supported by this version: {}", name, architecture.missing)};
-    }
-    if (architecture.missing.empty()) names.push_back(architecture.name);
+    if (architecture.name == name) return architecture;
+    names.push_back(architecture.name);
   }
   return Error{
       ErrorCode::kUnsupported,

@@ -39,15 +39,12 @@ class Model {
                      Context& /*context*/) const {}
 };
 
-/// A file of this folder: the value of "general.architecture" it answers to, and how it is loaded; or, of one
-/// that is known and cannot be run, what is missing.
+/// A file of this folder: the value of "general.architecture" it answers to, and how it is loaded.
 struct Architecture {
   std::string_view name;
   Result<std::unique_ptr<Model>> (*load)(Loader& loader);
   /// The cache of such a model from its metadata alone, for sizing without loading.
   Result<CacheLayout> (*layout)(const Loader& loader, CacheType type);
-  std::string_view missing =
-      {};               ///< then load and layout are null, and find_architecture gives no such entry
   bool drafts = false;  ///< it knows a layer that drafts
 };
 const std::vector<Architecture>& all_architectures();

@@ -61,6 +61,11 @@ CompletedBlocks CompletedBlocks::find(const Batch& batch, std::int64_t block_tok
   return blocks;
 }
 
+std::pair<std::int64_t, std::int64_t> CompletedBlocks::of(const BatchSequence& sequence) const {
+  const auto before = [&](std::int64_t row) { return std::lower_bound(rows, rows + count, row) - rows; };
+  return {before(sequence.first), before(sequence.first + sequence.count)};
+}
+
 void Compressor::pool_channels(const float* values, const float* gates, const Batch& batch,
                                const BatchSequence& sequence, float* state, std::int64_t first,
                                std::int64_t count, float* pooled) const {
@@ -91,35 +96,32 @@ void Compressor::pool_channels(const float* values, const float* gates, const Ba
 }
 
 void Compressor::remember(const float* values, const float* gates, const Batch& batch, std::int64_t layer,
-                          const CompletedBlocks& blocks, const Rope& rope, Context& context) const {
+                          const CompletedBlocks& blocks, const Rope& rope, Context& context,
+                          float* latents) const {
   static RmsNorm::Fn* const rms_norm = best_kernel<RmsNorm>();
   const ScratchScope scope(context.scratch);
   float* pooled = context.scratch.take<float>(blocks.count * width);  // (blocks, width)
-  const std::int64_t parts = (width + kChannels - 1) / kChannels;
-  const auto of_sequence = [&](const BatchSequence& sequence) {  // the first block that it completes
-    return std::lower_bound(blocks.rows, blocks.rows + blocks.count, sequence.first) - blocks.rows;
-  };
-  context.pool.run(static_cast<std::int64_t>(batch.sequences.size()) * parts, [&](std::int64_t task, int) {
-    const BatchSequence& sequence = batch.sequences[static_cast<std::size_t>(task / parts)];
-    const std::int64_t first = task % parts * kChannels;
-    pool_channels(values, gates, batch, sequence,
-                  reinterpret_cast<float*>(sequence.cache->rolling(layer, rolling)), first,
-                  std::min(kChannels, width - first), pooled + of_sequence(sequence) * width);
-  });
+  if (block_tokens == 1) {                                            // every row is a block
+    std::copy_n(values, blocks.count * width, pooled);
+  } else {
+    const std::int64_t parts = (width + kChannels - 1) / kChannels;
+    context.pool.run(static_cast<std::int64_t>(batch.sequences.size()) * parts, [&](std::int64_t task, int) {
+      const BatchSequence& sequence = batch.sequences[static_cast<std::size_t>(task / parts)];
+      const std::int64_t first = task % parts * kChannels;
+      pool_channels(values, gates, batch, sequence,
+                    reinterpret_cast<float*>(sequence.cache->rolling(layer, rolling)), first,
+                    std::min(kChannels, width - first), pooled + blocks.of(sequence).first * width);
+    });
+  }
   for (const BatchSequence& sequence : batch.sequences) {
-    const PagePool& pool = sequence.cache->pool();
-    const CacheType type = pool.layout().type;
-    const std::int64_t page_entries = std::max<std::int64_t>(1, kPageTokens / block_tokens);
-    for (std::int64_t i = of_sequence(sequence);
-         i < blocks.count && blocks.rows[i] < sequence.first + sequence.count; ++i) {
+    const auto [first, end] = blocks.of(sequence);
+    for (std::int64_t i = first; i < end; ++i) {
       float* entry = pooled + i * width;
       rms_norm(entry, norm.weight.data(), norm.eps, width, entry);
+      if (latents != nullptr) std::copy_n(entry, width, latents + i * width);
       rope.rotate(entry + width - 2 * rope.pairs(), blocks.angles, i);
-      const std::int64_t position = batch.positions[static_cast<std::size_t>(blocks.rows[i])];
-      const std::int32_t page = sequence.cache->pages()[static_cast<std::size_t>(position / kPageTokens)];
-      put_cache_vector(type, entry, width,
-                       pool.stream(page, layer, stream) +
-                           position / block_tokens % page_entries * cache_vector_bytes(type, width));
+      put_cache_vector(sequence.cache->pool().layout().type, entry, width,
+                       sequence.cache->entry(layer, stream, blocks.last_position(batch, i)));
     }
   }
 }

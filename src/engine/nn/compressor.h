@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/nn/batch.h"
@@ -19,6 +20,12 @@ struct CompletedBlocks {
 
   static CompletedBlocks find(const Batch& batch, std::int64_t block_tokens, const Rope& rope,
                               Context& context);
+  /// The blocks first .. end - 1 are a sequence's.
+  std::pair<std::int64_t, std::int64_t> of(const BatchSequence& sequence) const;
+  /// Of the token that completes a block.
+  std::int64_t last_position(const Batch& batch, std::int64_t block) const {
+    return batch.positions[static_cast<std::size_t>(rows[block])];
+  }
 };
 
 /// Turns every `block_tokens` tokens into one cache entry: channel by channel the sum of the tokens' values,
@@ -28,13 +35,14 @@ struct CompletedBlocks {
 ///
 /// What an unfinished block needs to go on is in a rolling state: for each channel the highest gate, the sum
 /// of exponentials below it, and the weighted sum; once for the entry being made, with overlap once for the
-/// next. Tokens are taken one after another whatever the batch, so the entry has the same bits.
+/// next. Tokens are taken one after another whatever the batch, so the entry has the same bits. A block of
+/// one token is its value: it has no gate and no state.
 struct Compressor {
   std::int64_t width = 0, stream = 0, rolling = 0;  // the cache's stream, and the rolling state
   int block_tokens = 1;
   bool overlaps = false;
   Linear value, gate;       // (series*width, model width) x2; two series with overlap
-  std::vector<float> bias;  // (block_tokens, series*width) of the gates
+  std::vector<float> bias;  // (block_tokens, series*width) of the gates; zeros where a model has none
   RmsNormLayer norm;        // (width)
 
   std::int64_t series() const { return overlaps ? 2 : 1; }
@@ -43,9 +51,11 @@ struct Compressor {
     return {"block", series() * 3 * width * static_cast<std::int64_t>(sizeof(float))};
   }
   /// values, gates (rows, series * width) of the batch's rows; blocks, the rope's angles for them: as found
-  /// for block_tokens. Entries that are complete go into the cache.
+  /// for block_tokens. Entries that are complete go into the cache, and before they are rotated to `latents`
+  /// (blocks, width), where that is wanted.
   void remember(const float* values, const float* gates, const Batch& batch, std::int64_t layer,
-                const CompletedBlocks& blocks, const Rope& rope, Context& context) const;
+                const CompletedBlocks& blocks, const Rope& rope, Context& context,
+                float* latents = nullptr) const;
 
  private:
   void pool_channels(const float* values, const float* gates, const Batch& batch,

@@ -8,8 +8,6 @@
 namespace deepwell {
 namespace {
 
-// Rows whose keys and values are in memory at once: many enough that the matrix is read seldom.
-constexpr std::int64_t kRowsAtOnce = 256;
 constexpr std::int64_t kLanes = 16;
 constexpr float kLeastAgreement = 1e-6F;
 

@@ -39,6 +39,7 @@ struct Engram {
   Linear key_value;                            // ((streams + 1) * width, columns() * key_length)
   std::vector<float> agreement;                // (streams, width): weights of x's and the key's products
 
+  static constexpr std::int64_t kRowsAtOnce = 256;  ///< whose keys and values are in memory at once
   std::int64_t columns() const { return (length - 1) * heads; }
   /// Where the runs lie in the table, in scratch memory. The system starts to read them: a step does this for
   /// all its layers first, and finds them there later.

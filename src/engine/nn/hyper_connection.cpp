@@ -64,7 +64,7 @@ void project_rows(const Linear& project, const float* x, std::int64_t rows, floa
 }  // namespace
 
 void HyperConnection::collapse(const float* x, std::int64_t rows, float* y, float* coefficients,
-                               Context& context) const {
+                               Context& context, const float* before) const {
   const ScratchScope scope(context.scratch);
   const std::int64_t count = project.rows(), width = project.k() / streams;
   project_rows(project, x, rows, coefficients, context);
@@ -89,7 +89,7 @@ void HyperConnection::collapse(const float* x, std::int64_t rows, float* y, floa
       divide_by_sums(mix, streams, /*rows=*/true, eps);
       divide_by_sums(mix, streams, /*rows=*/false, eps);
     }
-    weigh(from, c, streams, width, y + row * width);
+    weigh(from, before == nullptr ? c : before + row * count, streams, width, y + row * width);
   });
 }
 
@@ -112,6 +112,13 @@ void HyperConnection::merge(const float* output, const float* coefficients, std:
           for (std::int64_t k = 0; k < n; ++k) out[k] += mix[i * streams + j] * old[i][k];
       }
     }
+  });
+}
+
+void weigh_streams(const float* x, const float* weights, std::int64_t stride, std::int64_t rows,
+                   std::int64_t streams, std::int64_t width, float* y, Context& context) {
+  context.pool.run(rows, [&](std::int64_t row, int) {
+    weigh(x + row * streams * width, weights + row * stride, streams, width, y + row * width);
   });
 }
 

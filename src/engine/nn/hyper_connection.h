@@ -19,12 +19,21 @@ struct HyperConnection {
   std::vector<float> base, scale;  // ((2 + streams) * streams), (3)
 
   static constexpr std::int64_t kMostStreams = 8;
-  /// y (rows, width), what the block reads of x; coefficients (rows, (2 + streams) * streams) are for merge.
-  void collapse(const float* x, std::int64_t rows, float* y, float* coefficients, Context& context) const;
+  /// Of a row: pre, post, mix.
+  std::int64_t coefficients() const { return (2 + streams) * streams; }
+  /// y (rows, width), what the block reads of x; coefficients (rows, coefficients()) are for merge. `before`:
+  /// the coefficients of the block before, by whose weights x is read instead of by its own (V4.1).
+  void collapse(const float* x, std::int64_t rows, float* y, float* coefficients, Context& context,
+                const float* before = nullptr) const;
   /// x becomes the mixed streams plus each stream's share of the block's output (rows, width).
   void merge(const float* output, const float* coefficients, std::int64_t rows, float* x,
              Context& context) const;
 };
+
+/// y (rows, width) = the sum of the streams x (rows, streams, width), weighted by the row: its weights are at
+/// weights + row * stride.
+void weigh_streams(const float* x, const float* weights, std::int64_t stride, std::int64_t rows,
+                   std::int64_t streams, std::int64_t width, float* y, Context& context);
 
 /// The end of the streams: their sum, weighted by the row.
 struct HyperHead {

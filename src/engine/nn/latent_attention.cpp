@@ -32,17 +32,10 @@ void HeadLinear::apply(const float* x, std::int64_t x_stride, std::int64_t x_hea
 void LatentAttention::remember(const float* entries, const Batch& batch, std::int64_t layer,
                                Context& context) const {
   (void)context;
-  for (const BatchSequence& sequence : batch.sequences) {
-    const PagePool& pool = sequence.cache->pool();
-    const CacheType type = pool.layout().type;
-    for (std::int64_t row = sequence.first; row < sequence.first + sequence.count; ++row) {
-      const std::int64_t position = batch.positions[static_cast<std::size_t>(row)];
-      const std::int32_t page = sequence.cache->pages()[static_cast<std::size_t>(position / kPageTokens)];
-      put_cache_vector(
-          type, entries + row * width, width,
-          pool.stream(page, layer, 0) + position % kPageTokens * cache_vector_bytes(type, width));
-    }
-  }
+  for (const BatchSequence& sequence : batch.sequences)
+    for (std::int64_t row = sequence.first; row < sequence.first + sequence.count; ++row)
+      put_cache_vector(sequence.cache->pool().layout().type, entries + row * width, width,
+                       sequence.cache->entry(layer, 0, batch.positions[static_cast<std::size_t>(row)]));
 }
 
 void LatentAttention::attend(const float* q, const Batch& batch, std::int64_t layer, float* out,

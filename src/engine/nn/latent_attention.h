@@ -30,8 +30,8 @@ class HeadLinear {
 /// Which cache entries each row of a batch attends to: `counts[row]` ascending positions from ids + row *
 /// most.
 struct Selection {
-  const std::int32_t* ids = nullptr;  ///< (rows, most)
-  const std::int32_t* counts = nullptr;
+  std::int32_t* ids = nullptr;  ///< (rows, most)
+  std::int32_t* counts = nullptr;
   std::int64_t most = 0;
 };
 

@@ -32,7 +32,7 @@ void WindowAttention::attend(const float* q, const float* vectors, const Batch& 
   const auto entry_at = [&](const SequenceCache& cache, std::int64_t id) {
     const std::int64_t last = (id + 1) * entries.tokens_per_entry - 1;  // the token that completed it
     const std::int32_t page = cache.pages()[static_cast<std::size_t>(last / kPageTokens)];
-    return cache.pool().stream(page, layer, entries.stream) + id % page_entries * bytes;
+    return cache.pool().stream(page, entries.layer, entries.stream) + id % page_entries * bytes;
   };
   // Copies what a row sees, the window first; returns how many.
   const auto gather = [&](std::int64_t row, std::byte* to) {

@@ -18,12 +18,12 @@ struct WindowAttention {
   float scale = 1;
   std::vector<float> sinks;  // (heads)
 
-  /// A layer's compressed entries: a stream with one for every `tokens_per_entry` tokens, of which a row sees
-  /// those complete at its position, or the selected ones of them.
+  /// Compressed entries, of the layer or of one before it: a stream with one for every `tokens_per_entry`
+  /// tokens, of which a row sees those complete at its position, or the selected ones of them.
   struct Entries {
-    std::int64_t stream = 0;
-    int tokens_per_entry = 0;  // 0: the layer has none
-    Selection selection;
+    std::int64_t layer = 0, stream = 0;
+    int tokens_per_entry = 0;  // 0: there are none
+    Selection selection{};
   };
 
   std::int64_t ring() const { return window + spare; }

@@ -12,6 +12,7 @@
 
 #include "engine/kernels/activation_tile.h"
 #include "engine/models/loader.h"
+#include "engine/nn/engram.h"
 #include "engine/nn/expanded_attention.h"
 #include "engine/quant/weight_format.h"
 
@@ -38,7 +39,8 @@ struct Block {
   Part attention;      // all the while
   Part choice, after;  // the indexer's, given back before the rest
   Part feed_forward, streams;
-  Part join;  // of the layer that drafts, before it
+  Part join;    // of the layer that drafts, before it
+  Part memory;  // Engram's, before the rest, of a few rows at a time
   double expanded = 0;
 };
 
@@ -64,6 +66,10 @@ class Counter {
       const auto streams = static_cast<double>(streams_of(file_));
       block.join.add_floats(1.5 * streams * length);
       block.join.add_input(tensor.row_length(), activation_of(tensor, false), false, streams);
+    } else if (name.starts_with("engram_")) {
+      if (name != "engram_wkv.weight") return;
+      block.memory.add_floats(length + rows);
+      block.memory.add_input(tensor.row_length(), activation_of(tensor, false), false, 1);
     } else if (name.starts_with("hc_")) {
       block.streams.add_input(tensor.row_length(), Activation::kF32, false, 1);
     } else if (!name.starts_with("attn") && !name.starts_with("indexer")) {
@@ -183,7 +189,8 @@ double step_bytes(const ModelFile& file, const StepShape& step, bool drafting) {
         {most,
          rows * (block.attention.bytes + std::max(block.choice.bytes, block.after.bytes) + kFloat * width) +
              block.expanded,
-         rows * block.feed_forward.bytes, rows * block.streams.bytes, rows * block.join.bytes});
+         rows * block.feed_forward.bytes, rows * block.streams.bytes, rows * block.join.bytes,
+         std::min(rows, double{Engram::kRowsAtOnce}) * block.memory.bytes});
   // The residual, which may be several streams, and a block's input or output.
   const auto streams = static_cast<double>(streams_of(file));
   const double states = drafting ? 2 * rows * streams * kFloat * width : 0;  // the step's, and the layer's

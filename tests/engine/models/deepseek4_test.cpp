@@ -8,8 +8,8 @@
 #include <random>
 
 #include "engine/quant/weight_format.h"
-#include "support/gguf_builder.h"
 #include "support/golden_file.h"
+#include "support/rewritten_gguf.h"
 #include "support/run_tokens.h"
 #include "support/temp_dir.h"
 
@@ -26,24 +26,8 @@ class Deepseek4Test : public testing::Test {
     file_ = std::move(file).value();
     for (std::int64_t i = 0; i < 150; ++i) tokens_.push_back(static_cast<std::int32_t>(i * 37 % 128));
   }
-  /// The golden model again; change(builder, tensor) true: it has written that tensor itself.
-  template <class Change>
-  GgufBuilder rewritten(Change change) const {
-    GgufBuilder out;
-    for (const auto& [key, value] : file_->metadata().values)
-      std::visit([&](const auto& v) { out.set(key, v); }, value);
-    for (const FileTensor& tensor : file_->tensors()) {
-      if (tensor.name.starts_with("golden.") || change(out, tensor)) continue;
-      out.tensor(tensor.name, {tensor.shape.begin(), tensor.shape.begin() + tensor.dims}, tensor.type,
-                 bytes_of(tensor));
-    }
-    return out;
-  }
   GgufBuilder same() const {
-    return rewritten([](GgufBuilder&, const FileTensor&) { return false; });
-  }
-  static std::string bytes_of(const FileTensor& tensor) {
-    return std::string(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
+    return rewritten(*file_, [](GgufBuilder&, const FileTensor&) { return false; });
   }
   std::vector<float> logits(const GgufBuilder& builder, bool exact = true) const {
     const auto runner = load_runner(temp_.write("m.gguf", builder.build()), {2, CacheType::kF32, exact, 256});
@@ -75,7 +59,7 @@ TEST_F(Deepseek4Test, ALayerThatDraftsIsSkipped) {
 }
 
 TEST_F(Deepseek4Test, TheOutputMatrixMayBeInTwoDimensions) {
-  const GgufBuilder flat = rewritten([](GgufBuilder& out, const FileTensor& tensor) {
+  const GgufBuilder flat = rewritten(*file_, [](GgufBuilder& out, const FileTensor& tensor) {
     if (!tensor.name.ends_with("attn_output_a.weight")) return false;
     out.tensor(tensor.name, {tensor.row_length(), tensor.rows()}, tensor.type, bytes_of(tensor));
     return true;
@@ -86,7 +70,7 @@ TEST_F(Deepseek4Test, TheOutputMatrixMayBeInTwoDimensions) {
 // Experts of MXFP4 compute what the same weights as floats do; gate and up, whose rows are whole blocks.
 TEST_F(Deepseek4Test, ExpertsMayBeMxfp4) {
   const auto with = [&](bool packed) {
-    return rewritten([&](GgufBuilder& out, const FileTensor& tensor) {
+    return rewritten(*file_, [&](GgufBuilder& out, const FileTensor& tensor) {
       if (tensor.name.find("ffn_gate_exps") == std::string::npos &&
           tensor.name.find("ffn_up_exps") == std::string::npos)
         return false;
@@ -147,7 +131,7 @@ TEST_F(Deepseek4Test, NonsenseIsNamed) {
                 .find("compresses 2 tokens to one"),
             std::string::npos);
   for (const std::int32_t id : {-1, 8}) {
-    const GgufBuilder wrong = rewritten([&](GgufBuilder& out, const FileTensor& tensor) {
+    const GgufBuilder wrong = rewritten(*file_, [&](GgufBuilder& out, const FileTensor& tensor) {
       if (!tensor.name.ends_with("tid2eid.weight")) return false;
       std::string bytes = bytes_of(tensor);
       std::memcpy(bytes.data() + 40, &id, 4);

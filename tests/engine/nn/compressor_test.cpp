@@ -64,7 +64,16 @@ class CompressorTest : public testing::TestWithParam<int> {
     const Batch batch{tokens, positions, sequences, {}};
     const ScratchScope scope(scratch_);
     const auto blocks = CompletedBlocks::find(batch, compressor_.block_tokens, rope_, context_);
-    compressor_.remember(values.data(), gates.data(), batch, 0, blocks, rope_, context_);
+    float* latents = scratch_.take<float>(blocks.count * kWidth);
+    compressor_.remember(values.data(), gates.data(), batch, 0, blocks, rope_, context_, latents);
+    for (std::size_t i = 0, block = 0; i < sequences.size(); ++i)  // rotated, they are the entries
+      for (const auto end = at(blocks.of(sequences[i]).second); block < end; ++block) {
+        float* latent = latents + block * kWidth;
+        rope_.rotate(latent + kWidth - 2 * kPairs, blocks.angles, static_cast<std::int64_t>(block));
+        const std::int64_t last = blocks.last_position(batch, static_cast<std::int64_t>(block));
+        EXPECT_EQ(std::memcmp(latent, sequences[i].cache->entry(0, 0, last), kWidth * sizeof(float)), 0)
+            << "of token " << last;
+      }
   }
 
   std::vector<float> entry(const SequenceCache& cache, std::int64_t id) const {
@@ -145,7 +154,7 @@ TEST_P(CompressorTest, EntriesAreTheirBlocksSums) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(OverlappingAndNot, CompressorTest, testing::Values(4, 128));
+INSTANTIATE_TEST_SUITE_P(OverlappingAndNot, CompressorTest, testing::Values(1, 2, 4, 128));
 
 }  // namespace
 }  // namespace deepwell

@@ -95,6 +95,26 @@ TEST_P(HyperConnectionTest, CollapsesAndMergesAsPublished) {
   }
 }
 
+// V4.1: a block reads by the weights of the block before it; its own are for merge, and for the next.
+TEST_P(HyperConnectionTest, MayReadByTheWeightsOfTheBlockBefore) {
+  const std::int64_t rows = GetParam();
+  const auto x = random_floats(rows * kAll, 3), before = random_floats(rows * kCount, 7);
+  std::vector<float> own(at(rows * kWidth)), y(at(rows * kWidth), NAN), weighed(at(rows * kWidth), NAN);
+  std::vector<float> coefficients(at(rows * kCount)), same(at(rows * kCount), NAN);
+  connection_.collapse(x.data(), rows, own.data(), coefficients.data(), context_);
+  connection_.collapse(x.data(), rows, y.data(), same.data(), context_, before.data());
+  EXPECT_EQ(same, coefficients);
+  for (std::int64_t row = 0; row < rows; ++row)
+    for (std::int64_t d = 0; d < kWidth; ++d) {
+      double want = 0;
+      for (std::int64_t i = 0; i < kStreams; ++i)
+        want += double{before[at(row * kCount + i)]} * double{x[at((row * kStreams + i) * kWidth + d)]};
+      ASSERT_NEAR(y[at(row * kWidth + d)], want, 1e-4);
+    }
+  weigh_streams(x.data(), before.data(), kCount, rows, kStreams, kWidth, weighed.data(), context_);
+  EXPECT_EQ(weighed, y);
+}
+
 TEST_P(HyperConnectionTest, TheHeadWeighsTheStreams) {
   const std::int64_t rows = GetParam();
   RandomMatrix matrix(TypeId::kF32, kStreams, kAll, 1, pool_);

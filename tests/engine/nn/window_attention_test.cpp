@@ -95,7 +95,7 @@ class WindowAttentionTest : public testing::TestWithParam<See> {
         some.resize(kMost);
         ids.insert(ids.end(), some.begin(), some.end());
       }
-      WindowAttention::Entries entries{0, GetParam() == See::kNone ? 0 : kRatio, {}};
+      WindowAttention::Entries entries{0, 0, GetParam() == See::kNone ? 0 : kRatio};
       if (GetParam() == See::kSome) entries.selection = {ids.data(), counts.data(), kMost};
       std::vector<float> out(q.size(), NAN);
       attention_.attend(q.data(), vectors.data(), {positions, positions, sequences, {}}, 0, entries,

@@ -107,11 +107,12 @@ TEST(Prefix, GoldenModelsOfEveryArchitectureGiveTheSameBits) {
     CacheType type = CacheType::kF16;
   };
   for (const auto& [name, type] :
-       {Case{"v4_91.gguf"}, Case{"v4_91.gguf", CacheType::kQ8}, Case{"v4_pro_94.gguf"}, Case{"v3_61.gguf"},
-        Case{"v32_71.gguf"}, Case{"v32_71.gguf", CacheType::kQ8}, Case{"v2_lite_41.gguf"},
-        Case{"v2_lite_41.gguf", CacheType::kQ8}, Case{"v2_big_51.gguf"}, Case{"deepseek_81.gguf"},
-        Case{"llama_llama3_5.gguf"}, Case{"llama_llama3_5.gguf", CacheType::kQ8}, Case{"qwen2_11.gguf"},
-        Case{"qwen3_21.gguf"}, Case{"qwen3moe_31.gguf"}}) {
+       {Case{"v41_101.gguf"}, Case{"v41_mixed_104.gguf", CacheType::kQ8}, Case{"v4_91.gguf"},
+        Case{"v4_91.gguf", CacheType::kQ8}, Case{"v4_pro_94.gguf"}, Case{"v3_61.gguf"}, Case{"v32_71.gguf"},
+        Case{"v32_71.gguf", CacheType::kQ8}, Case{"v2_lite_41.gguf"}, Case{"v2_lite_41.gguf", CacheType::kQ8},
+        Case{"v2_big_51.gguf"}, Case{"deepseek_81.gguf"}, Case{"llama_llama3_5.gguf"},
+        Case{"llama_llama3_5.gguf", CacheType::kQ8}, Case{"qwen2_11.gguf"}, Case{"qwen3_21.gguf"},
+        Case{"qwen3moe_31.gguf"}}) {
     SCOPED_TRACE(testing::Message() << name << " " << kCacheTypeNames[static_cast<std::size_t>(type)]);
     ASSERT_TRUE(std::filesystem::exists(folder / name)) << "run scripts/golden_models.py";
     const auto load = [&](bool prefix_cache, std::int64_t swap_bytes, std::int64_t cache_bytes) {

@@ -134,6 +134,7 @@ File v3() { return golden("mtp/deepseek2_1.gguf"); }
 File v4() { return golden("mtp/deepseek4_1.gguf"); }
 File v4_whole() { return golden("models/v4_91.gguf"); }
 File v4_pro() { return golden("models/v4_pro_94.gguf"); }
+File v41() { return golden("models/v41_101.gguf"); }
 File v32() { return golden("models/v32_71.gguf"); }
 File plain() { return tiny(); }
 File stranger() { return tiny(77); }
@@ -141,6 +142,7 @@ const Case kCases[] = {{"ngram", plain, DraftSource::kNgram},
                        {"ngram_v32", v32, DraftSource::kNgram},
                        {"ngram_v4", v4_whole, DraftSource::kNgram},
                        {"ngram_v4_pro", v4_pro, DraftSource::kNgram},
+                       {"ngram_v41", v41, DraftSource::kNgram},
                        {"mtp_v3", v3, DraftSource::kMtp},
                        {"mtp_v4", v4, DraftSource::kAuto},
                        {"itself", plain, DraftSource::kAuto, plain},

@@ -266,7 +266,8 @@ void LatentModel::attend(const Layer& layer, std::int64_t index, const Batch& ba
     multiply(low_input, {{&layer.q_b, q, heads * query}}, context);
     if (layer.selects) {
       layer.index_keys.remember(input, batch, index, layer.indexer.stream, index_rope_, angles, context);
-      selection = layer.indexer.select(input, low_input, batch, index, index_rope_, angles, context);
+      selection = layer.indexer.select(input, low_input, batch, index, index_rope_, angles,
+                                       IndexRoom::take(batch, layer.indexer.top_k, 0, context), context);
     }
   } else {
     multiply(input, {{&layer.q, q, heads * query}, {&layer.kv_a, kv, entry}}, context);
