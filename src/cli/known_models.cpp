@@ -29,6 +29,7 @@ constexpr ModelDimensions kModels[] = {
      1},
     {"deepseek-v4-pro", "deepseek4", 61, 7168, 128, 1536, 0, 129280, 1048576, 0, 384, 6, 1, 3072, 1024, 16, 0,
      1},
+    {"deepseek-v4.1-flash", "deepseek41", 40, 5120, 64, 1280, 0, 129280, 1048576, 0, 384, 6, 1, 2304, 512, 8},
     {"r1-distill-qwen-1.5b", "qwen2", 28, 1536, 12, 0, 8960, 151936, 131072, 0, 0, 0, 0, 0, 0, 0, 2},
     {"r1-distill-qwen-7b", "qwen2", 28, 3584, 28, 0, 18944, 152064, 131072, 0, 0, 0, 0, 0, 0, 0, 4},
     {"r1-distill-qwen-14b", "qwen2", 48, 5120, 40, 0, 13824, 152064, 131072, 0, 0, 0, 0, 0, 0, 0, 8},
@@ -74,7 +75,7 @@ class Writer {
       set("leading_dense_block_count", s_.dense);
     }
     const bool v4 = s_.architecture == "deepseek4", plain = s_.kv_heads > 0;
-    if (v4)
+    if (v4 || is_v41())
       write_v4_keys();
     else if (plain)
       set("attention.head_count_kv", s_.kv_heads);
@@ -85,6 +86,8 @@ class Writer {
       vector("ffn_norm", s_.width);
       if (v4)
         write_v4_attention();
+      else if (is_v41())
+        write_v41_attention();
       else if (plain)
         write_plain_attention();
       else
@@ -99,6 +102,10 @@ class Writer {
   static constexpr std::int64_t kHead = 512, kStreams = 4, kOutRank = 1024;            // of V4
   static constexpr std::int64_t kIndexHeads = 64, kIndexWidth = 128, kPlainHead = 128;
   static constexpr std::int64_t kHashLayers = 3;  // of V4: experts by token
+  // Of V4.1: layers that make entries, that select them, and that look up memory.
+  const std::vector<std::int64_t> kEntryLayers{2, 8, 14, 20}, kIndexLayers{2, 8, 14, 20, 24, 28, 32, 36},
+      kEngramLayers{1, 14};
+  static constexpr std::int64_t kEngramWidth = 256;
 
   void set(std::string_view key, std::int64_t value) {
     file_.set(fmt::format("{}.{}", s_.architecture, key), value);
@@ -147,6 +154,7 @@ class Writer {
     set("attention.sliding_window", 128);
     set("hyper_connection.count", kStreams);
     set("hyper_connection.sinkhorn_iterations", 20);
+    if (is_v41()) return write_v41_keys();
     set("hash_layer_count", kHashLayers);
     add("output_hc_fn", TypeId::kF32, {s_.width * kStreams, kStreams});
     vector("output_hc_base", kStreams);
@@ -208,20 +216,8 @@ class Writer {
     vector("indexer.k_norm.bias", kIndexWidth);
   }
   void write_v4_attention() {
-    const std::int64_t mix = (2 + kStreams) * kStreams, ratio = ratio_of(layer_);
-    for (const std::string_view part : {"attn", "ffn"}) {
-      add(fmt::format("hc_{}_fn", part), TypeId::kF32, {s_.width * kStreams, mix});
-      vector(fmt::format("hc_{}_base", part), mix);
-      vector(fmt::format("hc_{}_scale", part), 3);
-    }
-    vector("attn_sinks", s_.heads);
-    matrix("attn_q_a", {s_.width, s_.q_rank});
-    vector("attn_q_a_norm", s_.q_rank);
-    matrix("attn_q_b", {s_.q_rank, s_.heads * kHead});
-    matrix("attn_kv", {s_.width, kHead});
-    vector("attn_kv_a_norm", kHead);
-    matrix("attn_output_a", {s_.heads * kHead / s_.groups, kOutRank, s_.groups});
-    matrix("attn_output_b", {s_.groups * kOutRank, s_.width});
+    const std::int64_t ratio = ratio_of(layer_);
+    write_window_attention();
     if (ratio == 0) return;
     const std::int64_t series = ratio == 4 ? 2 : 1;
     for (const std::string_view part : {"attn_compressor_kv", "attn_compressor_gate"})
@@ -236,6 +232,68 @@ class Writer {
     add("indexer_compressor_ape", TypeId::kF32, {2 * kIndexWidth, ratio});
     vector("indexer_compressor_norm", kIndexWidth);
   }
+  /// What V4 and V4.1 have in every layer.
+  void write_window_attention() {
+    const std::int64_t mix = (2 + kStreams) * kStreams;
+    for (const std::string_view part : {"attn", "ffn"}) {
+      add(fmt::format("hc_{}_fn", part), TypeId::kF32, {s_.width * kStreams, mix});
+      vector(fmt::format("hc_{}_base", part), mix);
+      vector(fmt::format("hc_{}_scale", part), 3);
+    }
+    vector("attn_sinks", s_.heads);
+    matrix("attn_q_a", {s_.width, s_.q_rank});
+    vector("attn_q_a_norm", s_.q_rank);
+    matrix("attn_q_b", {s_.q_rank, s_.heads * kHead});
+    matrix("attn_kv", {s_.width, kHead});
+    vector("attn_kv_a_norm", kHead);
+    matrix("attn_output_a", {s_.heads * kHead / s_.groups, kOutRank, s_.groups});
+    matrix("attn_output_b", {s_.groups * kOutRank, s_.width});
+  }
+
+  bool is_v41() const { return s_.architecture == "deepseek41"; }
+  bool is_one_of(const std::vector<std::int64_t>& layers) const {
+    return std::ranges::find(layers, layer_) != layers.end();
+  }
+  void write_v41_keys() {
+    const auto list = [&](const char* key, const std::vector<std::int64_t>& values) {
+      file_.set(fmt::format("{}.{}", s_.architecture, key), values);
+    };
+    set("attention.indexer.head_count", kIndexHeads / 2);
+    set("attention.indexer.key_length", kIndexWidth);
+    set("attention.indexer.top_k", s_.index_top);
+    std::vector<std::int64_t> ratios(static_cast<std::size_t>(s_.layers), 1);
+    std::fill_n(ratios.begin(), 20, 2);
+    std::fill_n(ratios.begin(), 2, 0);
+    list("attention.compress_ratios", ratios);
+    list("attention.kv_source_layer_ids", kEntryLayers);
+    list("attention.index_source_layer_ids", kIndexLayers);
+    set("attention.candidate_source_layer_id", 20);
+    set("attention.candidate_topk_blocks", 2048);
+    set("attention.candidate_block_size", 8);
+    list("engram.layer_ids", kEngramLayers);
+    set("engram.max_ngram_size", 4);
+    set("engram.head_count", 8);
+    set("engram.key_length", kEngramWidth);
+  }
+  void write_v41_attention() {
+    write_window_attention();
+    if (is_one_of(kEntryLayers)) {
+      add("attn_compressor_kv", TypeId::kF16, {s_.width, kHead});
+      if (layer_ < 20) add("attn_compressor_gate", TypeId::kF16, {s_.width, kHead});
+      vector("attn_compressor_norm", kHead);
+      add("indexer.attn_k", TypeId::kF16, {kHead, kIndexWidth});
+      vector("indexer.k_norm", kIndexWidth);
+    }
+    if (is_one_of(kIndexLayers)) {
+      add("indexer.proj", TypeId::kF16, {s_.width, kIndexHeads / 2});
+      add("indexer.attn_q_b", TypeId::kF16, {s_.q_rank, kIndexHeads / 2 * kIndexWidth});
+    }
+    if (!is_one_of(kEngramLayers)) return;
+    add("engram_embd", TypeId::kQ8_0, {kEngramWidth, layer_ == 1 ? 384006168 : 384016682});
+    matrix("engram_wkv", {3 * 8 * kEngramWidth, (kStreams + 1) * s_.width});
+    add("engram_q", TypeId::kF32, {s_.width, kStreams});
+    add("engram_k", TypeId::kF32, {s_.width, kStreams});
+  }
   void write_feed_forward() {
     if (layer_ < s_.dense || s_.experts == 0) {
       matrix("ffn_gate", {s_.width, s_.ffn});
@@ -244,7 +302,7 @@ class Writer {
       return;
     }
     add("ffn_gate_inp", TypeId::kF32, {s_.width, s_.experts});
-    if (s_.groups > 0 && layer_ < kHashLayers)
+    if (s_.architecture == "deepseek4" && layer_ < kHashLayers)
       add("ffn_gate_tid2eid", TypeId::kI32, {s_.used, s_.vocabulary});
     matrix("ffn_gate_exps", {s_.width, s_.expert_ffn, s_.experts});
     matrix("ffn_up_exps", {s_.width, s_.expert_ffn, s_.experts});

@@ -13,11 +13,11 @@
 #include "base/human.h"
 #include "cli/command.h"
 #include "cli/draft_bench.h"
-#include "engine/checkpoint/checkpoint.h"
 #include "engine/run/describe.h"
 #include "engine/run/fit_estimate.h"
 #include "engine/run/machine_peak.h"
 #include "engine/run/runner.h"
+#include "server/model/open_model.h"
 #include "store/store.h"
 
 namespace deepwell {
@@ -187,7 +187,7 @@ Status bench_guesses(const std::string& path, const Flags& flags) {
 Status bench(const Flags& flags) {
   DW_TRY(const std::string path, resolve_model(flags.model));
   if (!flags.draft.empty() || !flags.draft_model.empty()) return bench_guesses(path, flags);
-  DW_TRY(std::unique_ptr<ModelFile> opened, open_weights(path));
+  DW_TRY(std::unique_ptr<ModelFile> opened, open_model(path));
   const std::shared_ptr<const ModelFile> file = std::move(opened);
   const std::vector<Test> tests = tests_of(flags);
   std::int64_t cache_tokens = 0;

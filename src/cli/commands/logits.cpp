@@ -13,8 +13,8 @@
 #include <string>
 
 #include "cli/command.h"
-#include "engine/checkpoint/checkpoint.h"
 #include "engine/run/runner.h"
+#include "server/model/open_model.h"
 #include "store/store.h"
 
 namespace deepwell {
@@ -91,7 +91,7 @@ void print_position(std::span<const float> logits, std::size_t position,
 Status print_logits(const Flags& flags) {
   DW_TRY(const std::vector<std::int32_t> tokens, read_tokens(flags.tokens));
   DW_TRY(const std::string path, resolve_model(flags.model));
-  DW_TRY(std::unique_ptr<ModelFile> file, open_weights(path));
+  DW_TRY(std::unique_ptr<ModelFile> file, open_model(path));
   RunnerOptions options;
   options.threads = flags.threads;
   options.exact = !flags.fast;
