@@ -357,7 +357,8 @@ TEST(Speculation, TokensComeAsOftenAsTheModelSays) {
       ++seen[static_cast<std::size_t>(sink->tokens().at(1))];
     }
     const EngineStats stats = settled(*engine);
-    EXPECT_GT(stats.draft_tokens, kSeeds / 4);
+    EXPECT_GT(stats.draft_tokens, kSeeds / 10)
+        << "enough to shift the shares; how many depends on what they cost here";
     double chi = 0, rest_seen = 0, rest = 0;
     int bins = 0;
     const auto count = [&](double got, double want) {
