@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -333,14 +334,29 @@ TEST_F(Pull, TwoAtOnceFetchOnce) {
     return n;
   };
   const int before = count();
-  PullOptions plain = options_;
+  std::atomic<bool> fetching = false;
   std::atomic<bool> waited = false;
-  plain.progress = [&](const PullProgress& now) {
+  PullOptions first = options_;
+  first.progress = [&](const PullProgress& now) {
+    // Holds the file until the other has met it, however late the other's thread gets to run.
+    if (now.step == "downloading") {
+      fetching = true;
+      for (int ms = 0; ms < 30'000 && !waited; ++ms)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return true;
+  };
+  PullOptions second = options_;
+  second.progress = [&](const PullProgress& now) {
     if (now.step == "waiting") waited = true;
     return true;
   };
-  std::thread other([&] { EXPECT_TRUE(pull_model("hf.co/o/slow", plain).ok()); });
-  EXPECT_TRUE(pull_model("hf.co/o/slow", plain).ok());
+  std::thread other([&] {
+    EXPECT_TRUE(pull_model("hf.co/o/slow", first).ok());
+    fetching = true;  // also when it failed: the second must not wait for ever
+  });
+  while (!fetching) std::this_thread::yield();
+  EXPECT_TRUE(pull_model("hf.co/o/slow", second).ok());
   other.join();
   EXPECT_EQ(count(), before + 1);
   EXPECT_TRUE(waited);
