@@ -15,17 +15,13 @@ struct Row {
   [[gnu::always_inline]] static RowBlock row(const std::byte* block, const __m512i (&x)[4], __m512i start) {
     (void)start;
     const auto high = load_as<std::uint64_t>(block + 66);  // 2 bits of each index
-    __m512i dot[4];
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-      const __m512i levels = eight_entries([&](int n) {
-        return kIq2SBook[std::to_integer<std::size_t>(block[2 + 8 * i + n]) | (high >> (16 * i + 2 * n) & 3U)
-                                                                                  << 8];
-      });
-      dot[i] = signed_dot(levels, load_as<std::uint64_t>(block + 34 + 8 * i), x[i]);
-    }
-    return {fold_runs(dot[0], dot[1], dot[2], dot[3]),
-            half_step_scales(block, nibbles(load_as<std::uint64_t>(block + 74)), 0.25F), _mm512_setzero_ps()};
+    const __m512i sums = signed_sums(
+        [&](int n) {
+          return kIq2SBook[std::to_integer<std::size_t>(block[2 + n]) | (high >> (2 * n) & 3U) << 8];
+        },
+        block + 34, x);
+    return {sums, half_step_scales(block, nibbles(load_as<std::uint64_t>(block + 74)), 0.25F),
+            _mm512_setzero_ps()};
   }
 };
 

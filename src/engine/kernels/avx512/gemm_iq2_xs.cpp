@@ -16,17 +16,13 @@ struct Row {
     (void)start;
     const __m512i words = load(block + 2);
     alignas(64) std::uint16_t indices[32];
-    alignas(32) std::uint64_t negative[4];
+    alignas(32) std::byte negative[32];
     _mm512_store_si512(indices, _mm512_and_si512(words, _mm512_set1_epi16(511)));
     _mm256_store_si256(reinterpret_cast<__m256i*>(negative),
                        even_signs(_mm512_cvtepi16_epi8(_mm512_srli_epi16(words, 9))));
-    __m512i dot[4];
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i)
-      dot[i] =
-          signed_dot(eight_entries([&](int n) { return kIq2XsBook[indices[8 * i + n]]; }), negative[i], x[i]);
-    return {fold_runs(dot[0], dot[1], dot[2], dot[3]),
-            half_step_scales(block, nibbles(load_as<std::uint64_t>(block + 66)), 0.25F), _mm512_setzero_ps()};
+    const __m512i sums = signed_sums([&](int n) { return kIq2XsBook[indices[n]]; }, negative, x);
+    return {sums, half_step_scales(block, nibbles(load_as<std::uint64_t>(block + 66)), 0.25F),
+            _mm512_setzero_ps()};
   }
 };
 

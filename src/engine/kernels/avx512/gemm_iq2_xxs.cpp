@@ -15,19 +15,13 @@ struct Row {
   [[gnu::always_inline]] static RowBlock row(const std::byte* block, const __m512i (&x)[4], __m512i start) {
     (void)start;
     const __m256i words = _mm512_cvtepi64_epi32(_mm512_srli_epi64(load(block + 2), 32));
-    alignas(32) std::uint64_t negative[4];
+    alignas(32) std::byte negative[32];
     _mm256_store_si256(reinterpret_cast<__m256i*>(negative), even_signs_of_words(words));
-    __m512i dot[4];
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-      const std::byte* indices = block + 2 + 16 * i;
-      const __m512i levels = eight_entries(
-          [&](int n) { return kIq2XxsBook[std::to_integer<std::size_t>(indices[n / 4 * 8 + n % 4])]; });
-      dot[i] = signed_dot(levels, negative[i], x[i]);
-    }
+    const __m512i sums = signed_sums(
+        [&](int n) { return kIq2XxsBook[std::to_integer<std::size_t>(block[2 + n / 4 * 8 + n % 4])]; },
+        negative, x);
     const __m512i steps = _mm512_castsi256_si512(_mm256_srli_epi32(words, 28));
-    return {fold_runs(dot[0], dot[1], dot[2], dot[3]), half_step_scales(block, steps, 0.25F),
-            _mm512_setzero_ps()};
+    return {sums, half_step_scales(block, steps, 0.25F), _mm512_setzero_ps()};
   }
 };
 

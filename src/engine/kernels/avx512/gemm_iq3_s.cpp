@@ -15,17 +15,10 @@ struct Row {
   [[gnu::always_inline]] static RowBlock row(const std::byte* block, const __m512i (&x)[4], __m512i start) {
     (void)start;
     const auto high = load_as<std::uint64_t>(block + 66);  // a bit of each index
-    __m512i dot[4];
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-      const __m512i levels = sixteen_entries([&](int n) {
-        return kIq3SBook[std::to_integer<std::size_t>(block[2 + 16 * i + n]) | (high >> (16 * i + n) & 1U)
-                                                                                   << 8];
-      });
-      dot[i] = signed_dot(levels, load_as<std::uint64_t>(block + 74 + 8 * i), x[i]);
-    }
-    return {fold_runs(dot[0], dot[1], dot[2], dot[3]),
-            odd_scales(half_everywhere(block), nibbles(load_as<std::uint32_t>(block + 106)), 1.0F),
+    const __m512i sums = signed_sums(
+        [&](int n) { return kIq3SBook[std::to_integer<std::size_t>(block[2 + n]) | (high >> n & 1U) << 8]; },
+        block + 74, x);
+    return {sums, odd_scales(half_everywhere(block), nibbles(load_as<std::uint32_t>(block + 106)), 1.0F),
             _mm512_setzero_ps()};
   }
 };

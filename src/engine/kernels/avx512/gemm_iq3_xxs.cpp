@@ -15,18 +15,12 @@ struct Row {
   [[gnu::always_inline]] static RowBlock row(const std::byte* block, const __m512i (&x)[4], __m512i start) {
     (void)start;
     const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block + 66));
-    alignas(32) std::uint64_t negative[4];
+    alignas(32) std::byte negative[32];
     _mm256_store_si256(reinterpret_cast<__m256i*>(negative), even_signs_of_words(words));
-    __m512i dot[4];
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-      const __m512i levels = sixteen_entries(
-          [&](int n) { return kIq3XxsBook[std::to_integer<std::size_t>(block[2 + 16 * i + n])]; });
-      dot[i] = signed_dot(levels, negative[i], x[i]);
-    }
+    const __m512i sums = signed_sums(
+        [&](int n) { return kIq3XxsBook[std::to_integer<std::size_t>(block[2 + n])]; }, negative, x);
     const __m512i steps = _mm512_castsi256_si512(_mm256_srli_epi32(words, 28));
-    return {fold_runs(dot[0], dot[1], dot[2], dot[3]), half_step_scales(block, steps, 0.5F),
-            _mm512_setzero_ps()};
+    return {sums, half_step_scales(block, steps, 0.5F), _mm512_setzero_ps()};
   }
 };
 

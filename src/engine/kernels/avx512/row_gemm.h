@@ -110,6 +110,24 @@ template <class Entry>
                            at(11), at(12), at(13), at(14), at(15));
 }
 
+/// The sums of a block's 16 runs of 16: levels are entries of a codebook of 8 or of 4 bytes, entry(i) number
+/// i's; a bit of `negative` a weight tells which are less than 0.
+template <class Entry>
+[[gnu::always_inline]] inline __m512i signed_sums(Entry entry, const std::byte* negative,
+                                                  const __m512i (&x)[4]) {
+  __m512i dot[4];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    __m512i levels;
+    if constexpr (sizeof(entry(0)) == 8)
+      levels = eight_entries([&](int n) { return entry(8 * i + n); });
+    else
+      levels = sixteen_entries([&](int n) { return entry(16 * i + n); });
+    dot[i] = signed_dot(levels, load_as<std::uint64_t>(negative + 8 * i), x[i]);
+  }
+  return fold_runs(dot[0], dot[1], dot[2], dot[3]);
+}
+
 /// Register i's lane j becomes register j's lane i.
 inline void transpose(__m512i (&m)[16]) {
   __m512i t[16];
