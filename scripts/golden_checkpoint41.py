@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
+from deepseek41_reference import COMMON, Reference, computed, random_weights
 from golden_checkpoints import OUT as CHECKPOINTS
 from golden_checkpoints import fp4, fp8
-from golden_deepseek41 import COMMON, Reference, computed, random_weights
 from golden_tokenizer import PATTERNS, byte_letter
 
 OUT = CHECKPOINTS.parent / "checkpoint41"
