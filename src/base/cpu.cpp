@@ -12,7 +12,7 @@
 
 #include "base/cgroup_cpu.h"
 #include "base/cgroup_memory.h"
-#include "base/small_file.h"
+#include "base/system_file.h"
 #include "base/topology.h"
 
 namespace deepwell {
@@ -131,12 +131,12 @@ std::optional<double> cgroup_cpu_quota() { return cgroup_cpu_quota_below(""); }
 
 std::optional<double> cgroup_cpu_quota_below(const std::string& root) {
   const auto version2 = [](const std::string& folder) {
-    const auto text = read_small_file(folder + "/cpu.max");
+    const auto text = read_system_file(folder + "/cpu.max");
     return text ? parse_cpu_max(*text) : std::nullopt;
   };
   const auto version1 = [](const std::string& folder) {
-    const auto quota = read_small_file(folder + "/cpu.cfs_quota_us");
-    const auto period = read_small_file(folder + "/cpu.cfs_period_us");
+    const auto quota = read_system_file(folder + "/cpu.cfs_quota_us");
+    const auto period = read_system_file(folder + "/cpu.cfs_period_us");
     return quota && period ? parse_cpu_max(*quota + " " + *period) : std::nullopt;
   };
   const auto unified = smallest_on_the_way_up(root + "/sys/fs/cgroup", cgroup_path(root, ""), version2);
@@ -149,12 +149,12 @@ std::optional<std::int64_t> cgroup_memory_left() {
   // Limit minus use, as floats: "max" is no number, version 1 says "none" with one near 2^63.
   const auto left = [](const std::string& folder, const char* limit_name, const char* used_name,
                        std::string_view file_prefix) -> std::optional<double> {
-    const auto limit = read_small_file(folder + limit_name), used = read_small_file(folder + used_name);
+    const auto limit = read_system_file(folder + limit_name), used = read_system_file(folder + used_name);
     if (!limit || !used) return std::nullopt;
     double most = 0, now = 0, cached = 0;
     if (!(std::istringstream(*limit) >> most) || most > 1e18 || !(std::istringstream(*used) >> now))
       return std::nullopt;
-    std::istringstream lines(read_small_file(folder + "/memory.stat").value_or(""));
+    std::istringstream lines(read_system_file(folder + "/memory.stat").value_or(""));
     std::string name;
     for (double value = 0; lines >> name >> value;)
       if (name == std::string(file_prefix) + "inactive_file" ||

@@ -19,7 +19,7 @@
 #include <fmt/format.h>
 
 #include "base/cgroup_cpu.h"
-#include "base/small_file.h"
+#include "base/system_file.h"
 
 namespace deepwell {
 namespace {
@@ -29,7 +29,7 @@ constexpr int kMostCpus = 1 << 16;
 constexpr double kFastShare = 0.8;
 
 std::optional<long> number_in(const std::string& path) {
-  const auto text = read_small_file(path);
+  const auto text = read_system_file(path);
   if (!text) return std::nullopt;
   long number = 0;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
@@ -38,13 +38,13 @@ std::optional<long> number_in(const std::string& path) {
 }
 
 std::optional<std::vector<int>> list_in(const std::string& path) {
-  const auto text = read_small_file(path);
+  const auto text = read_system_file(path);
   return text ? parse_cpu_list(*text) : std::nullopt;
 }
 
 /// CPUs that the scheduler may give this process: its affinity, which cpusets narrow, too.
 std::vector<int> allowed_below(const std::string& root) {
-  const auto status = read_small_file(root + "/proc/self/status");
+  const auto status = read_system_file(root + "/proc/self/status");
   constexpr std::string_view kName = "\nCpus_allowed_list:";
   const std::size_t at = status ? status->find(kName) : std::string::npos;
   if (at != std::string::npos) {

@@ -6,10 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/quant/weight_format.h"
-#include "support/golden_file.h"
-#include "support/rewritten_gguf.h"
-#include "support/run_tokens.h"
-#include "support/temp_dir.h"
+#include "support/rewritten_model.h"
 
 namespace deepwell {
 namespace {
@@ -19,25 +16,14 @@ using Numbers = std::vector<std::int64_t>;
 
 const std::string kEngram = "deepseek41.engram.";
 
-class Deepseek41FilesTest : public testing::Test {
+class Deepseek41FilesTest : public RewrittenModelTest {
  protected:
   void SetUp() override {
-    auto file = open_gguf(golden_path("models/v41_101.gguf"));
-    ASSERT_TRUE(file.ok());
-    file_ = std::move(file).value();
+    open("models/v41_101.gguf");
     tokens_ = golden_tokens(*file_);
     tokens_.resize(150);
   }
-  GgufBuilder same() const {
-    return rewritten(*file_, [](GgufBuilder&, const FileTensor&) { return false; });
-  }
   Numbers numbers(const std::string& key) const { return file_->metadata().integers(key); }
-  std::vector<float> logits(const GgufBuilder& builder) const {
-    const auto runner = load_runner(temp_.write("m.gguf", builder.build()), {2, CacheType::kF32, true, 256});
-    if (runner.ok()) return run_tokens(**runner, tokens_, 50);
-    ADD_FAILURE() << runner.error().message;
-    return {};
-  }
   /// The first row where the rewritten model computes something else; -1: none.
   std::int64_t first_difference(const GgufBuilder& builder) const {
     const auto got = logits(builder), want = logits(same());
@@ -45,15 +31,6 @@ class Deepseek41FilesTest : public testing::Test {
       if (std::fabs(double{got[i]} - double{want[i]}) > 0.001) return static_cast<std::int64_t>(i) / 96;
     return -1;
   }
-  std::string error(const GgufBuilder& builder) const {
-    const auto runner = load_runner(temp_.write("m.gguf", builder.build()));
-    if (runner.ok()) return "it loaded";
-    EXPECT_EQ(runner.error().code, ErrorCode::kCorrupt);
-    return runner.error().message;
-  }
-  std::unique_ptr<ModelFile> file_;
-  std::vector<std::int32_t> tokens_;
-  TempDir temp_;
 };
 
 TEST_F(Deepseek41FilesTest, AForksNameOfTheMultipliersIsKnown) {

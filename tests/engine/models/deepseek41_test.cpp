@@ -5,10 +5,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "support/golden_file.h"
-#include "support/rewritten_gguf.h"
-#include "support/run_tokens.h"
-#include "support/temp_dir.h"
+#include "support/rewritten_model.h"
 
 namespace deepwell {
 namespace {
@@ -16,36 +13,12 @@ namespace {
 using namespace testing_support;
 using Numbers = std::vector<std::int32_t>;
 
-class Deepseek41Test : public testing::Test {
+class Deepseek41Test : public RewrittenModelTest {
  protected:
   void SetUp() override {
-    auto file = open_gguf(golden_path("models/v41_101.gguf"));
-    ASSERT_TRUE(file.ok());
-    file_ = std::move(file).value();
-    for (std::int64_t i = 0; i < 150; ++i) tokens_.push_back(static_cast<std::int32_t>(i * 37 % 96));
+    open("models/v41_101.gguf");
+    tokens_ = scattered_tokens(96);
   }
-  /// Without the tensors whose names have `part`.
-  GgufBuilder without(std::string_view part) const {
-    return rewritten(*file_, [&](GgufBuilder&, const FileTensor& tensor) {
-      return tensor.name.find(part) != std::string::npos;
-    });
-  }
-  GgufBuilder same() const { return without("no such tensor"); }
-  std::vector<float> logits(const GgufBuilder& builder) const {
-    const auto runner = load_runner(temp_.write("m.gguf", builder.build()), {2, CacheType::kF32, true, 256});
-    if (runner.ok()) return run_tokens(**runner, tokens_, 50);
-    ADD_FAILURE() << runner.error().message;
-    return {};
-  }
-  std::string error(const GgufBuilder& builder, ErrorCode code) const {
-    const auto runner = load_runner(temp_.write("m.gguf", builder.build()));
-    if (runner.ok()) return "it loaded";
-    EXPECT_EQ(runner.error().code, code);
-    return runner.error().message;
-  }
-  std::unique_ptr<ModelFile> file_;
-  std::vector<std::int32_t> tokens_;
-  TempDir temp_;
 };
 
 // The keys say where the tensors are; files of others have the tensors alone.

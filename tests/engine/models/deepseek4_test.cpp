@@ -8,42 +8,19 @@
 #include <random>
 
 #include "engine/quant/weight_format.h"
-#include "support/golden_file.h"
-#include "support/rewritten_gguf.h"
-#include "support/run_tokens.h"
-#include "support/temp_dir.h"
+#include "support/rewritten_model.h"
 
 namespace deepwell {
 namespace {
 
 using namespace testing_support;
 
-class Deepseek4Test : public testing::Test {
+class Deepseek4Test : public RewrittenModelTest {
  protected:
   void SetUp() override {
-    auto file = open_gguf(golden_path("models/v4_91.gguf"));
-    ASSERT_TRUE(file.ok());
-    file_ = std::move(file).value();
-    for (std::int64_t i = 0; i < 150; ++i) tokens_.push_back(static_cast<std::int32_t>(i * 37 % 128));
+    open("models/v4_91.gguf");
+    tokens_ = scattered_tokens(128);
   }
-  GgufBuilder same() const {
-    return rewritten(*file_, [](GgufBuilder&, const FileTensor&) { return false; });
-  }
-  std::vector<float> logits(const GgufBuilder& builder, bool exact = true) const {
-    const auto runner = load_runner(temp_.write("m.gguf", builder.build()), {2, CacheType::kF32, exact, 256});
-    if (runner.ok()) return run_tokens(**runner, tokens_, 50);
-    ADD_FAILURE() << runner.error().message;
-    return {};
-  }
-  std::string error(const GgufBuilder& builder, ErrorCode code) const {
-    const auto runner = load_runner(temp_.write("m.gguf", builder.build()));
-    if (runner.ok()) return "it loaded";
-    EXPECT_EQ(runner.error().code, code);
-    return runner.error().message;
-  }
-  std::unique_ptr<ModelFile> file_;
-  std::vector<std::int32_t> tokens_;
-  TempDir temp_;
 };
 
 TEST_F(Deepseek4Test, ALayerThatDraftsIsSkipped) {

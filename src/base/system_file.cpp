@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/small_file.h"
+#include "base/system_file.h"
 
 #include <fstream>
 
 namespace deepwell {
 
-std::optional<std::string> read_small_file(const std::string& path) {
+std::optional<std::string> read_system_file(const std::string& path) {
   std::ifstream in(path);
   if (!in) return std::nullopt;
   std::string text(4096, '\0');
