@@ -42,7 +42,9 @@ ActivationTile carve(Activation kind, std::int64_t k, int width, Carver& carver)
       tile.steps = carver.take<std::int32_t>(k / 4 * width);
       tile.scales = carver.take<float>(k / 256 * width);
       tile.sum_pairs = carver.take<std::int32_t>(k / 64 * width);
+      tile.run_pairs = carver.take<std::int32_t>(k / 32 * width);
       tile.starts[0] = carver.take<std::int32_t>(k / 16 * width);
+      tile.starts[1] = carver.take<std::int32_t>(k / 256 * width);
       break;
   }
   return tile;

@@ -28,7 +28,10 @@ constexpr int tile_width(std::int64_t columns) {
 ///            steps for the step offsets 8, 16, 128 of 4-, 5- and 8-bit weights: what an accumulator starts
 ///            from instead of zero, so that an offset costs nothing
 ///   kQ8x256  steps as above; scales (k/256, C); sum_pairs (k/64, C): sums of two runs of 32 steps as int16,
-///            the first in the low half; starts[0] (k/16, C) = -32 * sum of 16 steps (for 6-bit weights)
+///            the first in the low half; run_pairs (k/32, C): the same of runs of 16 steps, of four the first
+///            with the third and the second with the fourth; starts[0] (k/16, C) = -32 * sum of 16 steps (for
+///            6-bit weights), starts[1] (k/256, C) = -127 * sum of 256 (for steps of 3 bits times their
+///            scale)
 struct ActivationTile {
   Activation kind = Activation::kF32;
   int width = 1;
@@ -39,6 +42,7 @@ struct ActivationTile {
   float* scales = nullptr;
   float* scaled_sums = nullptr;
   std::int32_t* sum_pairs = nullptr;
+  std::int32_t* run_pairs = nullptr;
   std::int32_t* starts[3] = {};
 };
 

@@ -28,8 +28,7 @@ struct GemmArgs {
 ///           |y - exact| <= (n + 8) * 2^-24 * (sum |s x| + sum |m x| + |y before, when accumulating|), where
 ///           s is the step part of a weight and m its minimum (they are added apart; for types without minima
 ///           s = w, m = 0) and n the terms added one after another: k/32 for blocks of 32, twice that with
-///           minima; k/256 + 24 for blocks of 256, and 16 more where those are widened with minima; k/2 for
-///           floats. Int8 dots are exact in int32.
+///           minima; k/256 + 24 for blocks of 256; k/2 for floats. Int8 dots are exact in int32.
 /// Batch     a column's result is the same bits whatever the tile's width, its place and its neighbours.
 /// Threads   no state; callers split groups.
 ///

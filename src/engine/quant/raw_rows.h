@@ -45,7 +45,7 @@ struct RawRows {
   static void widen(const std::byte* group, std::int64_t k, std::byte* out) {
     for (std::int64_t b = 0; b < k / kBlock; ++b, out += WideRows::block_bytes(Codec::kWide))
       for (int r = 0; r < kGroupRows; ++r)
-        Codec::block(group + r * row_bytes(k) + b * Codec::kBytes, WideSink(out, r, Codec::kWide));
+        Codec::block(group + r * row_bytes(k) + b * Codec::kBytes, WideSink(out, r));
   }
   static WeightFormat format() {
     return {Codec::kType, Activation::kQ8x256, dequantize, group_bytes, pack, unpack, Codec::kWide, widen};

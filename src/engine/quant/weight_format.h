@@ -22,7 +22,7 @@ enum class Activation {
 
 /// How a group is widened for int8 kernels that cannot multiply it as it lies (wide_rows.h): runs of weights
 /// under one scale.
-enum class Wide { kNone, kRuns16, kRuns32, kRuns16Minima };
+enum class Wide { kNone, kRuns16, kRuns32 };
 
 /// How a block type of a model file is read and how it is laid out for computing: a file of this folder each.
 ///

@@ -9,22 +9,18 @@
 namespace deepwell {
 
 /// A group widened to bytes for one product: what int8 kernels read of types whose bits they cannot multiply
-/// as they lie (codebooks, steps of 2 and 3 bits). For each block of 256, weight = scale * step - minimum:
+/// as they lie (codebooks). For each block of 256, weight = scale * step:
 ///   steps    (64 words, 16 rows) words of 4 bytes 64 + step, |step| < 64
 ///   scales   (256 / run, 16 rows) floats
-///   minima   likewise, minimum / 32: a tile's `starts` are -32 times the sums they belong to; or none
 struct WideRows {
   static constexpr int kBlock = 256, kOffset = 64;
   static constexpr std::int64_t kStepBytes = kBlock * kGroupRows;
 
   static constexpr int run(Wide form) { return form == Wide::kRuns32 ? 32 : 16; }
-  static constexpr bool has_minima(Wide form) { return form == Wide::kRuns16Minima; }
   static constexpr std::int64_t table_bytes(Wide form) {
     return kBlock / run(form) * kGroupRows * static_cast<std::int64_t>(sizeof(float));
   }
-  static constexpr std::int64_t block_bytes(Wide form) {
-    return kStepBytes + table_bytes(form) * (has_minima(form) ? 2 : 1);
-  }
+  static constexpr std::int64_t block_bytes(Wide form) { return kStepBytes + table_bytes(form); }
   static constexpr std::int64_t group_bytes(Wide form, std::int64_t k) {
     return k / kBlock * block_bytes(form);
   }
@@ -44,11 +40,8 @@ class FloatSink {
  public:
   explicit FloatSink(float* out) : out_(out) {}
 
-  /// A run begins: what its steps are multiplied by, and what comes off.
-  void begin(float scale, float minimum = 0) {
-    scale_ = scale;
-    minimum_ = minimum;
-  }
+  /// A run begins: what its levels are multiplied by.
+  void begin(float scale) { scale_ = scale; }
   /// The same where shifted_levels follow.
   void begin_shifted(float scale) { begin(scale); }
   /// Levels above 0, negative where bit i of `signs` is set.
@@ -64,30 +57,19 @@ class FloatSink {
     const float shift = down ? -0.125F : 0.125F;
     for (const std::int8_t level : levels) *out_++ = scale_ * (static_cast<float>(level) + shift);
   }
-  /// Four steps, a byte each; a step of `zero` means 0.
-  void steps(std::uint32_t bytes, int zero) {
-    for (int i = 0; i < 4; ++i)
-      *out_++ = scale_ * static_cast<float>(static_cast<int>(bytes >> (8 * i) & 255U) - zero) - minimum_;
-  }
 
  private:
   float* out_;
-  float scale_ = 0, minimum_ = 0;
+  float scale_ = 0;
 };
 
 /// The same as one row of WideRows. Eight bytes are computed at a time: no sum leaves its byte.
 class WideSink {
  public:
-  WideSink(std::byte* block, int row, Wide form)
-      : steps_(block + 4 * row),
-        scales_(block + WideRows::kStepBytes + 4 * row),
-        minima_(scales_ + WideRows::table_bytes(form)) {}
+  WideSink(std::byte* block, int row)
+      : steps_(block + 4 * row), scales_(block + WideRows::kStepBytes + 4 * row) {}
 
   void begin(float scale) { put(scales_, scale); }
-  void begin(float scale, float minimum) {
-    put(scales_, scale);
-    put(minima_, minimum / 32);
-  }
   void begin_shifted(float scale) { begin(scale / 8); }
   void signed_levels(const std::array<std::int8_t, 8>& levels, unsigned signs) {
     const auto x = std::bit_cast<std::uint64_t>(levels);
@@ -105,10 +87,6 @@ class WideSink {
     put_eight(kOnes * WideRows::kOffset + 8 * positive - 8 * negative +
               (down ? std::uint64_t{0} - kOnes : kOnes));
   }
-  void steps(std::uint32_t bytes, int zero) {
-    put(steps_,
-        bytes + static_cast<std::uint32_t>(kOnes) * static_cast<std::uint32_t>(WideRows::kOffset - zero));
-  }
 
  private:
   static constexpr std::uint64_t kOnes = 0x0101010101010101;
@@ -123,7 +101,7 @@ class WideSink {
     put(steps_, static_cast<std::uint32_t>(bytes >> 32));
   }
 
-  std::byte *steps_, *scales_, *minima_;
+  std::byte *steps_, *scales_;
 };
 
 }  // namespace deepwell

@@ -38,13 +38,6 @@ void wide_rows(const GemmArgs& a, std::int64_t g, int half, int column) {
       const __m256 scale = _mm256_loadu_ps(table);
 #pragma GCC unroll 4
       for (int c = 0; c < N; ++c) sum[c] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc[c]), scale, sum[c]);
-      if constexpr (WideRows::has_minima(kForm)) {
-        const __m256 minimum =
-            _mm256_loadu_ps(table + WideRows::table_bytes(kForm) / static_cast<std::int64_t>(sizeof(float)));
-#pragma GCC unroll 4
-        for (int c = 0; c < N; ++c)
-          sum[c] = _mm256_fmadd_ps(_mm256_set1_ps(static_cast<float>(starts[c])), minimum, sum[c]);
-      }
     }
 #pragma GCC unroll 4
     for (int c = 0; c < N; ++c)
@@ -68,8 +61,6 @@ void run(const GemmArgs& a) {
       return avx2::run_form<Wide::kRuns16>(a);
     case Wide::kRuns32:
       return avx2::run_form<Wide::kRuns32>(a);
-    case Wide::kRuns16Minima:
-      return avx2::run_form<Wide::kRuns16Minima>(a);
     case Wide::kNone:
       DW_CHECK(false);
   }

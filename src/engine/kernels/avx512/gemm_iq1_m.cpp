@@ -37,7 +37,7 @@ struct Row {
         _mm512_srlv_epi32(parts, _mm512_setr_epi32(0, 3, 6, 9, 0, 3, 6, 9, 0, 3, 6, 9, 0, 3, 6, 9)),
         _mm512_set1_epi32(7));
     return {_mm512_add_epi32(fold_runs(dot[0], dot[1], dot[2], dot[3]), _mm512_add_epi32(start, start)),
-            odd_scales(_mm512_set1_ps(_cvtsh_ss(half)), steps, 0.125F), _mm512_setzero_ps()};
+            odd_scales(_mm512_set1_ps(_cvtsh_ss(half)), steps, 0.125F)};
   }
 };
 

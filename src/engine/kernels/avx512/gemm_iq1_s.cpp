@@ -31,7 +31,7 @@ struct Row {
     const __m512i steps = _mm512_and_si512(
         _mm512_castsi256_si512(_mm256_srli_epi32(_mm256_cvtepu16_epi32(words), 12)), _mm512_set1_epi32(7));
     return {_mm512_add_epi32(fold_runs(dot[0], dot[1], dot[2], dot[3]), _mm512_add_epi32(start, start)),
-            odd_scales(half_everywhere(block), steps, 0.125F), _mm512_setzero_ps()};
+            odd_scales(half_everywhere(block), steps, 0.125F)};
   }
 };
 

@@ -20,8 +20,7 @@ struct Row {
           return kIq2SBook[std::to_integer<std::size_t>(block[2 + n]) | (high >> (2 * n) & 3U) << 8];
         },
         block + 34, x);
-    return {sums, half_step_scales(block, nibbles(load_as<std::uint64_t>(block + 74)), 0.25F),
-            _mm512_setzero_ps()};
+    return {sums, half_step_scales(block, nibbles(load_as<std::uint64_t>(block + 74)), 0.25F)};
   }
 };
 

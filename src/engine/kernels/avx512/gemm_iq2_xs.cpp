@@ -21,8 +21,7 @@ struct Row {
     _mm256_store_si256(reinterpret_cast<__m256i*>(negative),
                        even_signs(_mm512_cvtepi16_epi8(_mm512_srli_epi16(words, 9))));
     const __m512i sums = signed_sums([&](int n) { return kIq2XsBook[indices[n]]; }, negative, x);
-    return {sums, half_step_scales(block, nibbles(load_as<std::uint64_t>(block + 66)), 0.25F),
-            _mm512_setzero_ps()};
+    return {sums, half_step_scales(block, nibbles(load_as<std::uint64_t>(block + 66)), 0.25F)};
   }
 };
 

@@ -21,7 +21,7 @@ struct Row {
         [&](int n) { return kIq2XxsBook[std::to_integer<std::size_t>(block[2 + n / 4 * 8 + n % 4])]; },
         negative, x);
     const __m512i steps = _mm512_castsi256_si512(_mm256_srli_epi32(words, 28));
-    return {sums, half_step_scales(block, steps, 0.25F), _mm512_setzero_ps()};
+    return {sums, half_step_scales(block, steps, 0.25F)};
   }
 };
 

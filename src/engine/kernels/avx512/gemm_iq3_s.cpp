@@ -18,8 +18,7 @@ struct Row {
     const __m512i sums = signed_sums(
         [&](int n) { return kIq3SBook[std::to_integer<std::size_t>(block[2 + n]) | (high >> n & 1U) << 8]; },
         block + 74, x);
-    return {sums, odd_scales(half_everywhere(block), nibbles(load_as<std::uint32_t>(block + 106)), 1.0F),
-            _mm512_setzero_ps()};
+    return {sums, odd_scales(half_everywhere(block), nibbles(load_as<std::uint32_t>(block + 106)), 1.0F)};
   }
 };
 

@@ -20,7 +20,7 @@ struct Row {
     const __m512i sums = signed_sums(
         [&](int n) { return kIq3XxsBook[std::to_integer<std::size_t>(block[2 + n])]; }, negative, x);
     const __m512i steps = _mm512_castsi256_si512(_mm256_srli_epi32(words, 28));
-    return {sums, half_step_scales(block, steps, 0.5F), _mm512_setzero_ps()};
+    return {sums, half_step_scales(block, steps, 0.5F)};
   }
 };
 

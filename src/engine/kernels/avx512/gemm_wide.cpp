@@ -41,12 +41,6 @@ struct WideGemm {
         const __m512 scale = load_floats(table);
 #pragma GCC unroll 12
         for (int c = 0; c < C; ++c) sum[c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[c]), scale, sum[c]);
-        if constexpr (WideRows::has_minima(kForm)) {
-          const __m512 minimum = load_floats(table + WideRows::table_bytes(kForm));
-#pragma GCC unroll 12
-          for (int c = 0; c < C; ++c)
-            sum[c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(broadcast(starts + c)), minimum, sum[c]);
-        }
       }
 #pragma GCC unroll 12
       for (int c = 0; c < C; ++c) add_scaled(totals[c], sum[c], x.scales + b * C + c);
@@ -63,8 +57,6 @@ void run(const GemmArgs& a) {
       return avx512::run_gemm<avx512::WideGemm<Wide::kRuns16>>(a);
     case Wide::kRuns32:
       return avx512::run_gemm<avx512::WideGemm<Wide::kRuns32>>(a);
-    case Wide::kRuns16Minima:
-      return avx512::run_gemm<avx512::WideGemm<Wide::kRuns16Minima>>(a);
     case Wide::kNone:
       DW_CHECK(false);
   }

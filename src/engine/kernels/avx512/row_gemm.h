@@ -11,11 +11,10 @@
 DW_AVX512_BEGIN
 namespace deepwell::avx512 {
 
-/// A block of a row: its sums of 16 runs of 16 steps, and the runs' scales (of 16 or 8 of them) and minima
-/// / 32.
+/// A block of a row: its sums of 16 runs of 16 steps, and the runs' scales (of 16 or 8 of them).
 struct RowBlock {
   __m512i sums;
-  __m512 scales, minima;
+  __m512 scales;
 };
 
 inline __m512 half_everywhere(const std::byte* from) {
@@ -45,18 +44,6 @@ inline __m512i eighths_dot(__m512i levels, __mmask8 down, __m512i x) {
   const __m512i eight = _mm512_and_si512(_mm512_slli_epi16(levels, 3), _mm512_set1_epi8(-8));
   const __m512i shift = _mm512_mask_blend_epi64(down, _mm512_set1_epi8(65), _mm512_set1_epi8(63));
   return _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_add_epi8(eight, shift), x);
-}
-
-/// Activations as steps of 2 bits lie in Q2_K and Q3_K: 32 of the first half of a block, as many of the
-/// second. Which: the lower or upper ones of 64, and of which 64.
-template <int kUpper>
-inline __m512i halves(const __m512i (&x)[4], int which) {
-  return _mm512_shuffle_i64x2(x[which], x[which + 2], kUpper != 0 ? 0xee : 0x44);
-}
-/// fold_runs for such sums.
-inline __m512i fold_halves(__m512i a, __m512i b, __m512i c, __m512i d) {
-  const __m512i order = _mm512_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
-  return _mm512_permutexvar_epi32(order, lane_sums(a, b, c, d));
 }
 
 /// Bytes of 7 signs get the eighth, which makes the number of minus signs even (kEvenSigns).
@@ -171,7 +158,7 @@ void run_rows(const GemmArgs& a) {
     __m512 total = _mm512_setzero_ps();
     for (std::int64_t b = 0; b < blocks; ++b) {
       fetch_next_group(group, stride, b, blocks);
-      __m512i words[4], sums[16], scales[16], minima[16];
+      __m512i words[4], sums[16], scales[16];
       for (int i = 0; i < 4; ++i) words[i] = _mm512_loadu_si512(x.steps + b * 64 + 16 * i);
       const std::int32_t* starts = x.starts[0] + b * 16;
       const __m512i start = _mm512_loadu_si512(starts);
@@ -179,20 +166,15 @@ void run_rows(const GemmArgs& a) {
         const RowBlock row = T::row(group + r * row_bytes + b * T::kBytes, words, start);
         sums[r] = row.sums;
         scales[r] = _mm512_castps_si512(row.scales);
-        if constexpr (WideRows::has_minima(T::kForm)) minima[r] = _mm512_castps_si512(row.minima);
       }
       transpose(sums);
       transpose(scales);
-      if constexpr (WideRows::has_minima(T::kForm)) transpose(minima);
       constexpr int kRuns = WideRows::run(T::kForm) / 16;
       __m512 sum = _mm512_setzero_ps();
 #pragma GCC unroll 16
       for (int s = 0; s < 16 / kRuns; ++s) {
         const __m512i acc = kRuns == 1 ? sums[s] : _mm512_add_epi32(sums[2 * s % 16], sums[(2 * s + 1) % 16]);
         sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc), _mm512_castsi512_ps(scales[s]), sum);
-        if constexpr (WideRows::has_minima(T::kForm))
-          sum =
-              _mm512_fmadd_ps(_mm512_cvtepi32_ps(broadcast(starts + s)), _mm512_castsi512_ps(minima[s]), sum);
       }
       total = _mm512_fmadd_ps(sum, broadcast(x.scales + b), total);
     }

@@ -3,6 +3,11 @@
 
 namespace deepwell {
 namespace {
+std::int32_t pair(int low, int high) {
+  return static_cast<std::int32_t>((static_cast<std::uint32_t>(low) & 0xffffU) |
+                                   static_cast<std::uint32_t>(high) << 16);
+}
+
 void run(const float* const* columns, const ActivationTile& tile) {
   const int width = tile.width;
   for (int c = 0; c < width; ++c) {
@@ -18,10 +23,14 @@ void run(const float* const* columns, const ActivationTile& tile) {
       for (int w = 0; w < 64; ++w) std::memcpy(&tile.steps[(b * 64 + w) * width + c], steps + 4 * w, 4);
       for (int s = 0; s < 16; ++s)
         tile.starts[0][(b * 16 + s) * width + c] = -32 * sum_reference(steps + 16 * s, 16);
-      for (int p = 0; p < 4; ++p) {
-        const auto low = static_cast<std::uint32_t>(sum_reference(steps + 64 * p, 32)) & 0xffffU;
-        const auto high = static_cast<std::uint32_t>(sum_reference(steps + 64 * p + 32, 32)) << 16;
-        tile.sum_pairs[(b * 4 + p) * width + c] = static_cast<std::int32_t>(low | high);
+      tile.starts[1][b * width + c] = -127 * sum_reference(steps, 256);
+      for (int p = 0; p < 4; ++p)
+        tile.sum_pairs[(b * 4 + p) * width + c] =
+            pair(sum_reference(steps + 64 * p, 32), sum_reference(steps + 64 * p + 32, 32));
+      for (int p = 0; p < 8; ++p) {
+        const std::int8_t* const first = steps + p / 2 * 64 + p % 2 * 16;
+        tile.run_pairs[(b * 8 + p) * width + c] =
+            pair(sum_reference(first, 16), sum_reference(first + 32, 16));
       }
     }
   }
