@@ -13,8 +13,7 @@ namespace deepwell::avx2 {
 /// Bits moved right, or left where `by` is negative; what comes over from other bytes is the caller's to
 /// mask.
 [[gnu::always_inline]] inline __m256i moved_right(__m256i bits, int by) {
-  return _mm256_srl_epi16(_mm256_sll_epi16(bits, _mm_cvtsi32_si128(by < 0 ? -by : 0)),
-                          _mm_cvtsi32_si128(by < 0 ? 0 : by));
+  return by < 0 ? _mm256_slli_epi16(bits, -by) : by == 0 ? bits : _mm256_srli_epi16(bits, by);
 }
 
 /// Scales of sub-blocks 4w..4w+3 of 8 rows, a byte each.
@@ -25,7 +24,7 @@ template <class L>
     return _mm256_and_si256(load(table + 64 * w), low_mask);
   } else {
     const __m256i nibbles = load(table + w % 2 * 64), upper = load(table + 128);
-    const __m256i low = _mm256_and_si256(_mm256_srl_epi16(nibbles, _mm_cvtsi32_si128(w / 2 * 4)), low_mask);
+    const __m256i low = _mm256_and_si256(moved_right(nibbles, w / 2 * 4), low_mask);
     return _mm256_or_si256(low, _mm256_and_si256(moved_right(upper, 2 * w - 4), _mm256_set1_epi8(0x30)));
   }
 }
@@ -59,17 +58,17 @@ void two_bit_rows(const GemmArgs& a, std::int64_t g, int half_group, int column)
     const std::byte* table = group + L::scale_offset(k) + b * L::kScaleBytes + 32 * half_group;
     __m256i acc[N];
     clear(acc);
+#pragma GCC unroll 16
     for (int s = 0; s < 16; ++s) {
       const int half = s / 8, quarter = s % 8 / 2, part = s % 2;
       const std::byte* steps = group + b * L::kStepBytes + half * 512 + part * 256 + 32 * half_group;
       const std::byte* third = group + L::third_offset(k) + b * L::kThirdBytes + part * 256 + 32 * half_group;
       const std::int32_t* words = x.steps + (b * 64 + s * 4) * width + column;
-      const __m128i step_shift = _mm_cvtsi32_si128(2 * quarter);
       __m256i sums16[N];
       clear(sums16);
 #pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) {
-        __m256i step = _mm256_and_si256(_mm256_srl_epi16(load(steps + 64 * i), step_shift), step_mask);
+        __m256i step = _mm256_and_si256(moved_right(load(steps + 64 * i), 2 * quarter), step_mask);
         if constexpr (L::kThird) {
           const __m256i bit = moved_right(load(third + 64 * i), s / 2 - 2);
           step = _mm256_or_si256(step, _mm256_and_si256(bit, third_mask));
@@ -87,6 +86,7 @@ void two_bit_rows(const GemmArgs& a, std::int64_t g, int half_group, int column)
     }
     __m256i offset[N];
     clear(offset);
+#pragma GCC unroll 4
     for (int w = 0; w < 4; ++w) {
       const __m256i even = offsets<L, 0>(table, w), odd = offsets<L, 1>(table, w);
       const std::int32_t* pairs = x.run_pairs + (b * 8 + 2 * w) * width + column;
