@@ -115,19 +115,20 @@ std::optional<std::vector<int>> parse_cpu_list(std::string_view text) {
 Topology read_topology(const std::string& root) {
   const std::string system = root + "/sys/devices/system/", folder = system + "cpu/";
   const std::vector<int> online = list_in(folder + "online").value_or(std::vector<int>{});
+  Topology topology;
   std::vector<int> ids = allowed_below(root);
   if (ids.empty()) ids = online;
   if (!online.empty()) {  // an affinity may name what is not there
     std::vector<int> both;
     std::set_intersection(ids.begin(), ids.end(), online.begin(), online.end(), std::back_inserter(both));
     if (!both.empty()) ids = std::move(both);
+    topology.narrowed = ids.size() < online.size();
   }
   if (ids.empty()) ids = {0};
 
   const std::map<int, int> nodes = nodes_of_cpus(system + "node");
   const std::vector<int> slow = list_in(root + "/sys/devices/cpu_atom/cpus").value_or(std::vector<int>{});
   std::map<int, int> cores;  // by the lowest CPU of each
-  Topology topology;
   for (const int id : ids) {
     const std::string cpu = fmt::format("{}cpu{}", folder, id);
     auto siblings = list_in(cpu + "/topology/thread_siblings_list");
@@ -170,6 +171,16 @@ std::vector<int> allowed_cpus() {
     if (errno != EINVAL) break;
   }
   return {0};
+}
+
+bool keep_to_cpus(const std::vector<int>& cpus) {
+  const auto count = static_cast<std::size_t>(*std::max_element(cpus.begin(), cpus.end())) + 1;
+  const std::size_t bytes = CPU_ALLOC_SIZE(count);
+  std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> set(CPU_ALLOC(count), [](cpu_set_t* s) { CPU_FREE(s); });
+  if (set == nullptr) return false;
+  CPU_ZERO_S(bytes, set.get());
+  for (const int cpu : cpus) CPU_SET_S(static_cast<std::size_t>(cpu), bytes, set.get());
+  return sched_setaffinity(0, bytes, set.get()) == 0;
 }
 
 int Topology::sockets() const {

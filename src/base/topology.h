@@ -22,6 +22,7 @@ struct Cpu {
 struct Topology {
   std::vector<Cpu> cpus;        ///< by id
   std::optional<double> quota;  ///< CPUs' worth of time that the cgroups allow
+  bool narrowed = false;        ///< by an affinity or a cpuset, which leave out CPUs of the machine
 
   int sockets() const;
   std::vector<int> nodes() const;  ///< their numbers, ascending
@@ -43,6 +44,9 @@ const Topology& machine_topology();
 
 /// CPUs of the calling thread's affinity, ascending; at least one.
 std::vector<int> allowed_cpus();
+
+/// Keeps the calling thread, and what it starts from now on, to these CPUs; false where the system refuses.
+bool keep_to_cpus(const std::vector<int>& cpus);
 
 /// "0-3,8" as numbers, ascending, each once; nothing for what is not such a text, or is beyond any machine.
 std::optional<std::vector<int>> parse_cpu_list(std::string_view text);

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <mutex>
 #include <new>
@@ -14,6 +15,8 @@
 #include <set>
 #include <thread>
 #include <vector>
+
+#include "base/topology.h"
 
 namespace deepwell {
 namespace {
@@ -129,6 +132,100 @@ TEST(ThreadPool, WakesWorkersThatSleep) {
     });
     EXPECT_EQ(took_part.size(), 3U);
   }
+}
+
+// Threads 0 and 2 on the first of two nodes, 1 and 3 on the other.
+ThreadPlan two_nodes() { return {.threads = 4, .nodes = {0, 1, 0, 1}, .memory_nodes = {0, 1}}; }
+
+TEST(ThreadPool, SharesTasksOutOverNodes) {
+  ThreadPool pool(two_nodes());
+  EXPECT_EQ(pool.nodes(), 2);
+  for (int loop = 0; loop < 2000; ++loop) {
+    const std::int64_t first = loop % 7, tasks = first + loop % 5;  // at times a node has none
+    std::vector<int> calls(static_cast<std::size_t>(tasks), 0);
+    const std::int64_t bounds[] = {0, first, tasks};
+    pool.run(bounds, [&](std::int64_t task, int) { calls[static_cast<std::size_t>(task)] += 1; });
+    EXPECT_EQ(std::count(calls.begin(), calls.end(), 1), tasks);
+    std::atomic<int> plain{0};
+    pool.run(tasks, [&](std::int64_t, int) { plain.fetch_add(1); });
+    EXPECT_EQ(plain, tasks);
+  }
+}
+
+TEST(ThreadPool, ThreadsTakeTheirOwnNodesTasksFirst) {
+  ThreadPool pool(two_nodes());
+  int strangers = 0;
+  for (int loop = 0; loop < 100; ++loop) {
+    std::atomic<int> inside{0};
+    int thread_of[4] = {};
+    const std::int64_t bounds[] = {0, 2, 4};
+    pool.run(bounds, [&](std::int64_t task, int thread) {
+      thread_of[task] = thread;
+      inside.fetch_add(1);
+      while (inside.load() < 4) std::this_thread::yield();  // nobody can take two
+    });
+    for (int task = 0; task < 4; ++task) strangers += thread_of[task] % 2 != task / 2;
+  }
+  // A worker that looks just while a loop begins may find one node's tasks before its own.
+  EXPECT_LE(strangers, 20);
+}
+
+TEST(ThreadPool, HelpsAnotherNodeThatIsSlow) {
+  ThreadPool pool(two_nodes());
+  std::mutex mutex;
+  std::set<int> helped;
+  const std::int64_t bounds[] = {0, 0, 4};
+  pool.run(bounds, [&](std::int64_t, int thread) {
+    for (bool all = false; !all; std::this_thread::yield()) {
+      const std::lock_guard lock(mutex);
+      helped.insert(thread);
+      all = helped.size() == 4;
+    }
+  });
+  EXPECT_EQ(helped.size(), 4U);
+}
+
+TEST(ThreadPool, UsesFewerThreadsAndMoreAgain) {
+  ThreadPool pool(4);
+  for (int round = 0; round < 3; ++round) {
+    pool.use(2);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // whoever looked for work has gone to sleep
+    std::atomic<int> highest{0};
+    for (int loop = 0; loop < 200; ++loop)
+      pool.run(16, [&](std::int64_t, int thread) {
+        int seen = highest.load();
+        while (seen < thread && !highest.compare_exchange_weak(seen, thread)) {
+        }
+      });
+    EXPECT_LE(highest, 1);
+    EXPECT_EQ(pool.use(4), 2);
+    std::atomic<int> inside{0};
+    pool.run(4, [&](std::int64_t, int) {
+      inside.fetch_add(1);
+      while (inside.load() < 4) std::this_thread::yield();
+    });
+    EXPECT_EQ(inside, 4);
+    pool.use(1);
+    pool.run(3, [](std::int64_t, int thread) { EXPECT_EQ(thread, 0); });
+  }
+}
+
+TEST(ThreadPool, PlacesWhatItCanAndRunsWhereItCannot) {
+  const int last = machine_topology().cpus.back().id;
+  ThreadPool pool(ThreadPlan{.threads = 3, .cpus = {last, last, 60000}});  // the third is nowhere
+  std::atomic<int> inside{0}, placed{0};
+  const std::vector<int> before = allowed_cpus();
+  {
+    const ThreadPool::Caller caller(pool);
+    pool.run(3, [&](std::int64_t, int thread) {
+      inside.fetch_add(1);
+      if (thread < 2) placed += allowed_cpus() == std::vector<int>{last} ? 1 : 0;
+      while (inside.load() < 3) std::this_thread::yield();
+    });
+  }
+  EXPECT_EQ(allowed_cpus(), before);
+  EXPECT_EQ(inside, 3);
+  EXPECT_EQ(placed, 2);
 }
 
 TEST(ThreadPool, ComesAndGoesWithoutWork) {

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/thread_plan.h"
 #include "fake_machine.h"
 
 namespace deepwell {
@@ -149,6 +150,73 @@ TEST(TopologyTest, ThisMachineIsThere) {
   EXPECT_GE(found.threads(), 1);
   EXPECT_LE(found.threads(), found.cores());
   EXPECT_LE(found.cores(), static_cast<int>(found.cpus.size()));
+}
+
+TEST(ThreadPlanTest, OneNodeIsLeftToTheSystem) {
+  FakeMachine machine;
+  machine.set("cpu/online", "0-3");
+  const Topology found = read_topology(machine.root());
+  EXPECT_EQ(plan_threads({}, found).threads, 4);
+  EXPECT_TRUE(plan_threads({}, found).cpus.empty());
+  const ThreadPlan pinned = plan_threads({.pin = PinThreads::kOn}, found);
+  EXPECT_EQ(pinned.cpus, (std::vector<int>{0, 1, 2, 3}));
+  EXPECT_TRUE(pinned.memory_nodes.empty());
+  EXPECT_TRUE(plan_threads({.threads = 5, .pin = PinThreads::kOn}, found).cpus.empty()) << "more than CPUs";
+}
+
+TEST(ThreadPlanTest, SeveralNodesAreSlicedAmongPinnedThreads) {
+  FakeMachine machine;
+  two_sockets(machine);
+  const Topology found = read_topology(machine.root());
+  const ThreadPlan plan = plan_threads({}, found);
+  EXPECT_EQ(plan.threads, 16);
+  EXPECT_EQ(plan.memory_nodes, (std::vector<int>{0, 1, 2, 3}));
+  EXPECT_EQ(std::vector<int>(plan.nodes.begin(), plan.nodes.begin() + 5), (std::vector<int>{0, 1, 2, 3, 0}));
+  EXPECT_TRUE(plan_threads({.threads = 4}, found).cpus.empty()) << "others may want the same few";
+  EXPECT_TRUE(plan_threads({.pin = PinThreads::kOff}, found).memory_nodes.empty());
+}
+
+TEST(ThreadPlanTest, WhereSomebodyChoseTheCpusNothingIsPinnedUnasked) {
+  FakeMachine machine;
+  two_sockets(machine);
+  machine.allow("0-3,8-11");
+  const Topology found = read_topology(machine.root());
+  EXPECT_EQ(found.nodes().size(), 2U);
+  EXPECT_TRUE(plan_threads({}, found).cpus.empty());
+  EXPECT_EQ(plan_threads({.pin = PinThreads::kOn}, found).cpus, (std::vector<int>{0, 8, 1, 9, 2, 10, 3, 11}));
+}
+
+TEST(ThreadPlanTest, PhasesHaveThreadsOfTheirOwn) {
+  FakeMachine machine;
+  machine.set("cpu/online", "0-7");
+  const Topology found = read_topology(machine.root());
+  const auto of = [&](int threads, int batch) {
+    const PhaseThreads phase = phase_threads({.threads = threads, .threads_batch = batch}, found);
+    EXPECT_EQ(plan_threads({.threads = threads, .threads_batch = batch}, found).threads, phase.most());
+    return std::pair(phase.generate, phase.prompt);
+  };
+  EXPECT_EQ(of(0, 0), std::pair(8, 8));
+  EXPECT_EQ(of(3, 0), std::pair(3, 3));
+  EXPECT_EQ(of(0, 3), std::pair(8, 3));
+  EXPECT_EQ(of(4, 12), std::pair(4, 12));
+}
+
+TEST(ThreadPlanTest, PinHasThreeNames) {
+  for (std::size_t i = 0; i < kPinThreadsNames.size(); ++i)
+    EXPECT_EQ(parse_pin_threads(kPinThreadsNames[i]), static_cast<PinThreads>(i));
+  EXPECT_FALSE(parse_pin_threads("yes"));
+  EXPECT_FALSE(parse_pin_threads(""));
+}
+
+TEST(ThreadPlanTest, NodesWithoutAThreadHoldNothing) {
+  FakeMachine machine;
+  two_sockets(machine);
+  const Topology found = read_topology(machine.root());
+  const ThreadPlan two = plan_threads({.threads = 2, .threads_batch = 32, .pin = PinThreads::kOn}, found);
+  EXPECT_EQ(two.threads, 32);
+  EXPECT_EQ(two.memory_nodes, (std::vector<int>{0, 1})) << "where threads generate";
+  EXPECT_EQ(two.nodes.size(), 32U);
+  EXPECT_TRUE(plan_threads({.threads = 1, .pin = PinThreads::kOn}, found).memory_nodes.empty());
 }
 
 }  // namespace
