@@ -121,12 +121,12 @@ Result<PackedProduct> Loader::product(const FileTensor& tensor, const WeightForm
   DW_TRY(std::vector<float> beside, factors(tensor.name, slabs));
   count_progress(tensor);
   if (late_ == nullptr || tensor.made != nullptr) {  // rows that are made take their time: once is enough
-    PackedMatrix packed(format, rows, k, tensor.data(), pool_, slabs);
+    PackedMatrix packed(format, rows, k, tensor.data(), pool_, slabs, pool_.memory_nodes());
     packed.set_factors(std::move(beside));
     if (!read_again) release(tensor);
     return PackedProduct(std::move(packed));
   }
-  PackedMatrix unpacked = PackedMatrix::unpacked(format, rows, k, tensor.bytes, slabs);
+  PackedMatrix unpacked = PackedMatrix::unpacked(format, rows, k, tensor.bytes, slabs, pool_.memory_nodes());
   unpacked.set_factors(std::move(beside));
   PackedProduct later(std::move(unpacked));
   late_->add(later.shared_weights(), [file = &file_, read_again](std::span<const std::byte> bytes) {

@@ -168,12 +168,11 @@ void Experts::compute(const SortedTokens& sorted, const float* x, float* out, Co
   float* h = context.scratch.take<float>(sorted.assignments * ffn);   // (assignments, ffn)
   float* up = context.scratch.take<float>(sorted.assignments * ffn);  // (assignments, ffn)
   {
-    const std::int64_t chunk = std::min(gate_.chunk_groups(1), up_.chunk_groups(1));
-    const std::int64_t groups = gate_.weights().groups();
-    const std::int64_t chunks = (groups + chunk - 1) / chunk;
-    context.pool.run(sorted.expert_count * chunks, [&](std::int64_t task, int) {
-      const Sorted::Expert& expert = sorted.experts[task / chunks];
-      const std::int64_t first = task % chunks * chunk, count = std::min(chunk, groups - first);
+    const SliceTasks tasks({gate_.weights().groups(), context.pool.nodes()}, sorted.expert_count,
+                           std::min(gate_.chunk_groups(1), up_.chunk_groups(1)));
+    context.pool.run(tasks.bounds(), [&](std::int64_t task, int) {
+      const auto [index, first, count] = tasks[task];
+      const Sorted::Expert& expert = sorted.experts[index];
       float* expert_h = h + expert.first * ffn;
       float* expert_up = up + expert.first * ffn;
       gate_.multiply(expert.id, first, count, tiles_of(inputs, expert), expert.count, expert_h, ffn, false,
@@ -190,11 +189,11 @@ void Experts::compute(const SortedTokens& sorted, const float* x, float* out, Co
   const ActivationTile* hidden =
       make_tiles(sorted, down_.activation(exact), ffn, context, [&](std::int64_t a) { return h + a * ffn; });
   {
-    const std::int64_t chunk = down_.chunk_groups(1), groups = down_.weights().groups();
-    const std::int64_t chunks = (groups + chunk - 1) / chunk;
-    context.pool.run(sorted.expert_count * chunks, [&](std::int64_t task, int) {
-      const Sorted::Expert& expert = sorted.experts[task / chunks];
-      const std::int64_t first = task % chunks * chunk, count = std::min(chunk, groups - first);
+    const SliceTasks tasks({down_.weights().groups(), context.pool.nodes()}, sorted.expert_count,
+                           down_.chunk_groups(1));
+    context.pool.run(tasks.bounds(), [&](std::int64_t task, int) {
+      const auto [index, first, count] = tasks[task];
+      const Sorted::Expert& expert = sorted.experts[index];
       down_.multiply(expert.id, first, count, tiles_of(hidden, expert), expert.count,
                      out + expert.first * width, width, false, exact);
     });

@@ -144,22 +144,30 @@ Linear::Linear(PackedProduct weights, std::vector<float> bias)
 }
 
 void multiply(Input& input, std::initializer_list<Product> products, Context& context) {
-  struct Job {
+  struct Stretch {  // what a node has of a product
     const Product* product;
     std::span<const ActivationTile> tiles;
-    std::int64_t chunk, first_task;
+    SliceChunks chunks;
+    std::int64_t first_task;
   };
-  Job jobs[4];
-  DW_CHECK(products.size() <= 4);
+  constexpr std::size_t kMostProducts = 4;
+  DW_CHECK(products.size() <= kMostProducts);
   const std::int64_t tokens = input.tokens();
+  const int nodes = context.pool.nodes();
+  auto* stretches = context.scratch.take<Stretch>(static_cast<std::int64_t>(products.size()) * nodes);
+  std::int64_t bounds[kMostNodes + 1] = {};  // of tasks
   std::int64_t tasks = 0;
   int count = 0;
-  for (const Product& product : products) {
-    const PackedProduct& packed = product.linear->product();
-    DW_CHECK(packed.weights().k() == input.k());
-    const std::int64_t chunk = packed.chunk_groups(context.pool.threads());
-    jobs[count++] = {&product, input.tiles(packed.activation(context.exact)), chunk, tasks};
-    tasks += (packed.weights().groups() + chunk - 1) / chunk;
+  for (int n = 0; n < nodes; ++n) {
+    for (const Product& product : products) {
+      const PackedProduct& packed = product.linear->product();
+      DW_CHECK(packed.weights().k() == input.k());
+      const SliceChunks chunks({packed.weights().groups(), nodes}, n,
+                               packed.chunk_groups(context.pool.threads()));
+      stretches[count++] = {&product, input.tiles(packed.activation(context.exact)), chunks, tasks};
+      tasks += chunks.count();
+    }
+    bounds[n + 1] = tasks;
   }
   // A matrix of few rows (a router, an indexer) is too little for every thread: its tokens are shared out
   // too.
@@ -167,21 +175,22 @@ void multiply(Input& input, std::initializer_list<Product> products, Context& co
   const std::int64_t wanted = 2 * context.pool.threads();
   const std::int64_t parts = std::clamp<std::int64_t>((wanted + tasks - 1) / std::max<std::int64_t>(1, tasks),
                                                       1, std::max<std::int64_t>(1, tiles));
-  context.pool.run(tasks * parts, [&](std::int64_t share, int) {
+  for (int n = 1; n <= nodes; ++n) bounds[n] *= parts;
+  context.pool.run({bounds, static_cast<std::size_t>(nodes) + 1}, [&](std::int64_t share, int) {
     const std::int64_t task = share / parts, part = share % parts;
     const std::int64_t first_tile = tiles * part / parts, end_tile = tiles * (part + 1) / parts;
     const std::int64_t first_token = first_tile * kMaxTileWidth;
     const std::int64_t end_token = std::min(tokens, end_tile * kMaxTileWidth);
     int j = count - 1;
-    while (task < jobs[j].first_task) --j;
-    const Job& job = jobs[j];
-    const Product& product = *job.product;
+    while (task < stretches[j].first_task) --j;
+    const Stretch& stretch = stretches[j];
+    const Product& product = *stretch.product;
     const PackedProduct& packed = product.linear->product();
-    const std::int64_t first = (task - job.first_task) * job.chunk;
-    const std::int64_t groups = std::min(job.chunk, packed.weights().groups() - first);
+    const std::int64_t chunk = task - stretch.first_task;
+    const std::int64_t first = stretch.chunks.first_of(chunk), groups = stretch.chunks.size_of(chunk);
     packed.multiply(0, first, groups,
-                    job.tiles.subspan(static_cast<std::size_t>(first_tile),
-                                      static_cast<std::size_t>(end_tile - first_tile)),
+                    stretch.tiles.subspan(static_cast<std::size_t>(first_tile),
+                                          static_cast<std::size_t>(end_tile - first_tile)),
                     end_token - first_token, product.y + first_token * product.y_stride, product.y_stride,
                     product.accumulate, context.exact);
     const std::vector<float>& bias = product.linear->bias();
