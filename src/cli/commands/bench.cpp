@@ -13,6 +13,7 @@
 #include "base/human.h"
 #include "cli/command.h"
 #include "cli/draft_bench.h"
+#include "cli/thread_flags.h"
 #include "engine/run/describe.h"
 #include "engine/run/fit_estimate.h"
 #include "engine/run/machine_peak.h"
@@ -27,6 +28,8 @@ struct Flags {
   std::string model, cache_type = "f16";
   std::vector<std::int64_t> prompts = {512}, generations = {64}, batches = {1}, depths = {0};
   std::vector<int> threads = {0};
+  int threads_batch = 0;
+  PinThreads pin = PinThreads::kAuto;
   int repeats = 3, chunk = 512;
   std::int64_t expert_cache = -1;
   bool json = false, no_peak = false, shared = false;
@@ -42,6 +45,8 @@ struct Test {
   std::string name() const {
     return prompt > 0 ? fmt::format("pp{}", prompt) : fmt::format("tg{}", generate);
   }
+  /// Of a step.
+  std::int64_t rows(int chunk) const { return prompt > 0 ? std::min<std::int64_t>(prompt, chunk) : batch; }
   std::int64_t tokens() const { return (prompt > 0 ? prompt : generate) * batch; }
 };
 
@@ -144,7 +149,7 @@ struct Fractions {
 Fractions fractions_of(const FitNeeds& needs, const Test& test, double tokens_per_second,
                        const MachinePeak& peak, int chunk) {
   const bool prompt = test.prompt > 0;
-  const auto rows = static_cast<double>(prompt ? std::min<std::int64_t>(test.prompt, chunk) : test.batch);
+  const auto rows = static_cast<double>(test.rows(chunk));
   const double used = static_cast<double>(needs.experts_used) / static_cast<double>(needs.experts);
   const double touched = 1 - std::pow(1 - used, rows);  // share of the experts, were choices independent
   const double head_rows = prompt ? 1 : rows;
@@ -171,6 +176,8 @@ std::vector<Test> tests_of(const Flags& flags) {
 Status bench_guesses(const std::string& path, const Flags& flags) {
   DraftBenchOptions options;
   options.engine.threads = flags.threads.front();
+  options.engine.threads_batch = flags.threads_batch;
+  options.engine.pin = flags.pin;
   options.engine.cache_type = *parse_cache_type(flags.cache_type);  // one of the names, by its check
   options.engine.draft = parse_draft_source(flags.draft).value_or(DraftSource::kAuto);
   options.engine.draft_tokens = flags.draft_tokens;
@@ -203,21 +210,25 @@ Status bench(const Flags& flags) {
     const double start = now();
     RunnerOptions options;
     options.threads = threads;
+    options.threads_batch = flags.threads_batch;
+    options.pin = flags.pin;
     options.cache_tokens = cache_tokens;
     options.expert_cache_bytes = flags.expert_cache;
     options.cache_type = *parse_cache_type(flags.cache_type);  // one of the names, by its check
     DW_TRY(const std::unique_ptr<Runner> runner, Runner::load(file, options));
+    const ThreadPool::Caller caller(runner->threads());
     DW_TRY(const double first, first_token(*runner, start));
     if (!flags.json) std::cout << fmt::format("first token of a short prompt after {:.2f} s\n", first);
     if (!tests.empty()) runner->pack_rest();
     MachinePeak peak;
     if (!flags.no_peak) peak = measure_peak(runner->threads());
+    const int generate = runner->threads_for(1), prompt = runner->threads_for(flags.chunk);
     if (!flags.json && !flags.no_peak)
       std::cout << fmt::format(
-          "{} threads; this machine's peak: {:.0f} int8 GOPS, {:.1f} GB/s\n"
+          "{} threads{}; this machine's peak: {:.0f} int8 GOPS, {:.1f} GB/s\n"
           "{:>8} {:>6} {:>7} {:>12} {:>9}\n",
-          runner->threads().threads(), peak.int8_gops, peak.read_gb_per_second, "test", "batch", "depth",
-          "tokens/s", "of peak");
+          generate, prompt == generate ? "" : fmt::format(", {} for prompts", prompt), peak.int8_gops,
+          peak.read_gb_per_second, "test", "batch", "depth", "tokens/s", "of peak");
     for (const Test& test : tests) {
       const Test warm_up{std::min<std::int64_t>(test.prompt, 64), std::min<std::int64_t>(test.generate, 4),
                          test.batch, 0};
@@ -235,7 +246,7 @@ Status bench(const Flags& flags) {
       if (flags.json) {
         nlohmann::ordered_json line = {
             {"test", test.name()},          {"batch", test.batch},
-            {"depth", test.depth},          {"threads", runner->threads().threads()},
+            {"depth", test.depth},          {"threads", runner->threads_for(test.rows(flags.chunk))},
             {"first_token_seconds", first}, {"tokens_per_second", rates}};
         const auto or_null = [&](double value) {
           return flags.no_peak ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(value);
@@ -289,9 +300,10 @@ Command command_commands_bench() {
         ->check(CLI::Range(0, 1 << 24))
         ->capture_default_str();
     sub->add_flag("--shared", flags->shared, "The sequences' --depth tokens are the same and cached once");
-    sub->add_option("-t,--threads", flags->threads, "Threads; 0: one per core")
+    sub->add_option("-t,--threads", flags->threads, "Threads; 0: one for each fast core")
         ->delimiter(',')
         ->check(CLI::Range(0, 1024));
+    add_thread_flags(*sub, flags->threads_batch, flags->pin);
     sub->add_option("-r,--repeats", flags->repeats, "Runs of each test")
         ->check(CLI::Range(1, 1000))
         ->capture_default_str();

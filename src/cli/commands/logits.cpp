@@ -13,6 +13,7 @@
 #include <string>
 
 #include "cli/command.h"
+#include "cli/thread_flags.h"
 #include "engine/run/runner.h"
 #include "server/model/open_model.h"
 #include "store/store.h"
@@ -22,7 +23,8 @@ namespace {
 
 struct Flags {
   std::string model, tokens, cache_type = "f32";
-  int top = 10, threads = 0, chunk = 64;
+  int top = 10, threads = 0, threads_batch = 0, chunk = 64;
+  PinThreads pin = PinThreads::kAuto;
   bool json = false, fast = false, all = false;
 };
 
@@ -94,6 +96,8 @@ Status print_logits(const Flags& flags) {
   DW_TRY(std::unique_ptr<ModelFile> file, open_model(path));
   RunnerOptions options;
   options.threads = flags.threads;
+  options.threads_batch = flags.threads_batch;
+  options.pin = flags.pin;
   options.exact = !flags.fast;
   options.cache_type = *parse_cache_type(flags.cache_type);  // one of the names, by its check
   options.cache_tokens = static_cast<std::int64_t>(tokens.size());
@@ -103,6 +107,7 @@ Status print_logits(const Flags& flags) {
     if (static_cast<std::size_t>(token) >= vocabulary)
       return Error{ErrorCode::kInvalid,
                    fmt::format("token {} is outside the vocabulary of {}", token, vocabulary)};
+  const ThreadPool::Caller caller(runner->threads());
   SequenceCache cache(runner->cache());
   cache.grow(static_cast<std::int64_t>(tokens.size()));
   std::vector<std::int32_t> positions(tokens.size());
@@ -152,7 +157,9 @@ Command command_commands_logits() {
     sub->add_option("--chunk", flags->chunk, "Tokens computed at once")
         ->check(CLI::Range(1, 4096))
         ->capture_default_str();
-    sub->add_option("-t,--threads", flags->threads, "Threads; 0: one per core")->check(CLI::Range(0, 1024));
+    sub->add_option("-t,--threads", flags->threads, "Threads; 0: one for each fast core")
+        ->check(CLI::Range(0, 1024));
+    add_thread_flags(*sub, flags->threads_batch, flags->pin);
     sub->add_flag("--all", flags->all, "With --json: every logit of every position, too");
     sub->add_flag("--json", flags->json, "One JSON object per position");
     sub->footer(

@@ -15,6 +15,7 @@
 #include "cli/local_chat.h"
 #include "cli/repl/thinking_printer.h"
 #include "cli/repl/visible_text.h"
+#include "cli/thread_flags.h"
 #include "server/model/chat_language.h"
 #include "server/model/prompt.h"
 #include "store/store.h"
@@ -230,8 +231,9 @@ Command command_commands_run() {
                     "Memory for experts that are read from disk when they are needed, as 2GB; 0: all stay in "
                     "memory; without it: what there is, where the model does not fit")
         ->transform(CLI::AsSizeValue(true));
-    sub->add_option("-t,--threads", flags->engine.threads, "Threads; 0: one per core")
+    sub->add_option("-t,--threads", flags->engine.threads, "Threads; 0: one for each fast core")
         ->check(CLI::Range(0, 1024));
+    add_thread_flags(*sub, flags->engine.threads_batch, flags->engine.pin);
     sub->add_option(
            "--draft", flags->draft,
            "Who guesses tokens for the model to verify, which changes speed alone: ngram (the text so "

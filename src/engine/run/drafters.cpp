@@ -49,6 +49,8 @@ Result<std::unique_ptr<Drafter>> make_drafter(DraftSource source, const EngineOp
   if (source != DraftSource::kModel) return std::unique_ptr<Drafter>();
   RunnerOptions own;
   own.threads = options.threads;
+  own.threads_batch = options.threads_batch;
+  own.pin = options.pin;
   own.cache_type = options.cache_type;
   own.cache_tokens = cache_tokens;
   DW_TRY(std::unique_ptr<Runner> small, Runner::load(options.draft_model, own));

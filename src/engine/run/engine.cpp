@@ -53,6 +53,8 @@ Result<std::unique_ptr<Engine>> Engine::load(std::shared_ptr<const ModelFile> fi
 
   RunnerOptions runner_options;
   runner_options.threads = options.threads;
+  runner_options.threads_batch = options.threads_batch;
+  runner_options.pin = options.pin;
   runner_options.cache_type = options.cache_type;
   runner_options.exact = options.exact;
   runner_options.drafting = drafting;

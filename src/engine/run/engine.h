@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/thread_plan.h"
 #include "engine/kv/page_pool.h"
 #include "engine/run/draft_source.h"
 #include "engine/run/sampler.h"
@@ -22,7 +23,7 @@ namespace deepwell {
 class ModelFile;
 
 struct EngineOptions {
-  int threads = 0;               ///< 0: one per physical core
+  int threads = 0;               ///< 0: one for each fast core
   int parallel = 8;              ///< sequences decoded together at most
   std::int64_t context = 0;      ///< tokens one sequence may hold; 0: the model's own, at most 8192
   std::int64_t cache_bytes = 0;  ///< KV pool, one context at least; 0: all, up to a quarter of free memory
@@ -42,7 +43,9 @@ struct EngineOptions {
   std::function<void(const std::string& line)> log;  ///< what an operator should know; from any thread
   std::string swap_dir;  ///< where sequences wait when memory is short; "": the system's folder for that
   std::int64_t swap_bytes =
-      -1;  ///< of memory for sequences put aside, then a file; -1: as much as the KV pool
+      -1;                 ///< of memory for sequences put aside, then a file; -1: as much as the KV pool
+  int threads_batch = 0;  ///< of steps that read prompts; 0: as many as of others
+  PinThreads pin = PinThreads::kAuto;
 };
 
 struct EngineInfo {

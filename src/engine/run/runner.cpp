@@ -7,9 +7,9 @@
 #include <limits>
 #include <new>
 
-#include "base/cpu.h"
 #include "base/human.h"
 #include "base/memory.h"
+#include "base/numa.h"
 #include "engine/formats/file_place.h"
 #include "engine/models/loader.h"
 #include "engine/run/describe.h"
@@ -20,6 +20,8 @@ namespace {
 // Packed before a step: about as much time as the step itself takes, where it generates.
 constexpr std::int64_t kBytesAStep = std::int64_t{128} << 20;
 constexpr std::int64_t kRowsAStep = 64;  // a longer prompt takes more time, and has more of it packed
+// From so many rows on, arithmetic limits a step, not memory.
+constexpr std::int64_t kPromptRows = 32;
 
 /// Memory for experts that are read from disk; 0: all stay in memory.
 Result<std::int64_t> expert_cache_of(const ModelFile& file, const RunnerOptions& options) {
@@ -39,7 +41,9 @@ Result<std::unique_ptr<Runner>> Runner::load(std::shared_ptr<const ModelFile> fi
   std::unique_ptr<Runner> runner(new Runner);
   runner->file_ = std::move(file);
   runner->exact_ = options.exact;
-  runner->threads_ = std::make_unique<ThreadPool>(options.threads > 0 ? options.threads : physical_cores());
+  const ThreadOptions threads{options.threads, options.threads_batch, options.pin};
+  runner->phase_threads_ = phase_threads(threads, machine_topology());
+  runner->threads_ = std::make_unique<ThreadPool>(plan_threads(threads, machine_topology()));
   const auto* const placed = dynamic_cast<const PlacedFile*>(runner->file_.get());
   DW_TRY(const std::int64_t expert_cache, expert_cache_of(*runner->file_, options));
   if (placed != nullptr && expert_cache > 0) runner->store_ = std::make_shared<ExpertStore>();
@@ -62,6 +66,11 @@ Result<std::unique_ptr<Runner>> Runner::load(std::shared_ptr<const ModelFile> fi
   CacheLayout layout = runner->model_->cache_layout(options.cache_type);
   const std::int64_t pages = (options.cache_tokens + layout.page_tokens - 1) / layout.page_tokens;
   DW_TRY(runner->cache_, PagePool::make(std::move(layout), std::max<std::int64_t>(1, pages)));
+  const PagePool& cache = *runner->cache_;
+  if (const std::vector<int>& nodes = runner->threads_->memory_nodes(); !nodes.empty())
+    spread_over_nodes(cache.bytes(0).data(),  // every thread may read any of it
+                      cache.bytes(0).size() * static_cast<std::size_t>(cache.pages()), nodes);
+  runner->threads_->use(runner->phase_threads_.generate);
   return runner;
 }
 
@@ -69,13 +78,16 @@ Result<std::unique_ptr<Runner>> Runner::load(std::shared_ptr<const ModelFile> fi
 template <class Compute>
 Status Runner::compute(const Batch& batch, Compute&& on) {
   const ScratchScope scope(scratch_);
+  const int outside = threads_->use(threads_for(batch.rows()));  // of the step that this one interrupts
   // Nobody waits longer for the first token of all.
   if (!first_step_) late_.pack(kBytesAStep * (1 + batch.rows() / kRowsAStep), *threads_);
   first_step_ = false;
   try {
     Context context{*threads_, scratch_, exact_, &between_layers_};
     on(context);
+    threads_->use(outside);
   } catch (const std::bad_alloc&) {
+    threads_->use(outside);
     return Error{
         ErrorCode::kIo,
         fmt::format("there is no memory to compute {} tokens at once (beside {} of work memory taken); "
@@ -98,6 +110,10 @@ void Runner::between_layers(std::function<void()> call) {
   between_layers_ = [this, call = std::move(call)] {
     if (store_ == nullptr || !store_->failed()) call();
   };
+}
+
+int Runner::threads_for(std::int64_t rows) const {
+  return rows >= kPromptRows ? phase_threads_.prompt : phase_threads_.generate;
 }
 
 bool Runner::pack_some() {

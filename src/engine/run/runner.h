@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 
+#include "base/thread_plan.h"
 #include "engine/formats/model_file.h"
 #include "engine/models/model.h"
 #include "engine/nn/expert_store.h"
@@ -12,7 +13,7 @@
 namespace deepwell {
 
 struct RunnerOptions {
-  int threads = 0;  ///< 0: one per physical core
+  int threads = 0;  ///< 0: one for each fast core
   CacheType cache_type = CacheType::kF16;
   bool exact = false;
   std::int64_t cache_tokens = 8192;  ///< rounded up to pages
@@ -22,6 +23,8 @@ struct RunnerOptions {
   /// Of experts that are read from disk when they are needed; 0: all stay in memory; -1: as large as memory
   /// allows, where the model does not fit.
   std::int64_t expert_cache_bytes = -1;
+  int threads_batch = 0;  ///< of steps that read prompts; 0: as many as of others
+  PinThreads pin = PinThreads::kAuto;
 };
 
 /// A loaded model with its threads, cache and work memory: forward passes by hand. The engine schedules over
@@ -37,6 +40,8 @@ class Runner {
   const Model& model() const { return *model_; }
   PagePool& cache() { return *cache_; }
   ThreadPool& threads() { return *threads_; }
+  /// How many of them compute a step of so many rows. Many rows are a prompt's, or as good as one.
+  int threads_for(std::int64_t rows) const;
   /// logits (output rows, vocabulary). kIo when there is no memory for it, or a weight cannot be read: then
   /// the caches of the batch hold anything.
   Status forward(const Batch& batch, float* logits);
@@ -56,6 +61,7 @@ class Runner {
   Status compute(const Batch& batch, Compute&& on);
   std::shared_ptr<const ModelFile> file_;
   std::unique_ptr<ThreadPool> threads_;
+  PhaseThreads phase_threads_;
   LatePacking late_;
   std::shared_ptr<ExpertStore> store_;
   std::unique_ptr<Model> model_;

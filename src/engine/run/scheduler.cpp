@@ -216,6 +216,7 @@ Result<std::uint64_t> Scheduler::submit(EngineRequest request, std::shared_ptr<T
 // ---- The engine thread.
 
 void Scheduler::run() {
+  const ThreadPool::Caller caller(runner_->threads());
   while (wait_for_work()) {
     answer_questions();
     end_those_over();

@@ -48,12 +48,14 @@ Status set_cache_type(ServeSettings& s, const Values& values) {
   return Done{};
 }
 
-Status set_draft(ServeSettings& s, const Values& values) {
-  const auto source = parse_draft_source(values.back());
-  if (!source)
+/// One of `names`, as `parse` reads them.
+template <class Word, class Parse, class Names>
+Status set_word(Word& field, const Values& values, Parse parse, const Names& names) {
+  const auto word = parse(values.back());
+  if (!word)
     return Error{ErrorCode::kInvalid,
-                 fmt::format("'{}' must be one of {}", values.back(), fmt::join(kDraftSourceNames, ", "))};
-  s.engine.draft = *source;
+                 fmt::format("'{}' must be one of {}", values.back(), fmt::join(names, ", "))};
+  field = *word;
   return Done{};
 }
 
@@ -120,8 +122,16 @@ const SettingSpec kSettings[] = {
     {"context", Kind::kOne, "TOKENS",
      "Tokens a prompt and its answer may have together (the model's, at most 8192)",
      [](ServeSettings& s, const Values& v) { return set_whole(s.engine.context, v, 0, INT64_C(1) << 40); }},
-    {"threads", Kind::kOne, "N", "Threads that compute (one a core)",
+    {"threads", Kind::kOne, "N", "Threads that compute (one for each fast core)",
      [](ServeSettings& s, const Values& v) { return set_whole(s.engine.threads, v, 0, 4096); }},
+    {"threads-batch", Kind::kOne, "N", "Threads where prompts are read (as many)",
+     [](ServeSettings& s, const Values& v) { return set_whole(s.engine.threads_batch, v, 0, 4096); }},
+    {"pin", Kind::kOne, "HOW",
+     "Keep each thread on a core of its own, and slices of the weights on each NUMA node that has some: on, "
+     "off or auto, which does on machines with several nodes (auto)",
+     [](ServeSettings& s, const Values& v) {
+       return set_word(s.engine.pin, v, parse_pin_threads, kPinThreadsNames);
+     }},
     {"queue", Kind::kOne, "N", "Requests that may wait; beyond it 429 (1024)",
      [](ServeSettings& s, const Values& v) { return set_whole(s.engine.queue, v, 0, kInt); }},
     {"cache-type", Kind::kOne, "TYPE", "How the KV cache is kept: f16, bf16, f32 or q8 (f16)",
@@ -130,7 +140,9 @@ const SettingSpec kSettings[] = {
      "Who guesses tokens for the model to verify: auto, ngram (the text so far), mtp (the model's own "
      "layer), "
      "model (--draft-model), off (auto)",
-     set_draft},
+     [](ServeSettings& s, const Values& v) {
+       return set_word(s.engine.draft, v, parse_draft_source, kDraftSourceNames);
+     }},
     {"draft-model", Kind::kOne, "MODEL", "A smaller model of the same vocabulary that guesses",
      [](ServeSettings& s, const Values& v) -> Status {
        s.draft_model = v.back();
