@@ -33,13 +33,24 @@ Finding cpu(const Machine& m) {
 }
 
 Finding threads(const Machine& m) {
-  Finding found{"threads", fmt::format("{} cores of {} CPUs", m.cores, m.cpus), Health::kGood, ""};
-  if (m.cpu_quota) found.value += fmt::format(", the cgroup allows {:.2f}", *m.cpu_quota);
-  if (m.cpu_quota && *m.cpu_quota + 0.5 < m.cpus) {
+  const Topology& t = m.topology;
+  const int cores = t.cores(), slow = cores - t.fast_cores();
+  const auto counted = [](std::size_t count, const char* what) {
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+  };
+  Finding found{
+      "threads",
+      fmt::format("{}: {}, {}, {}, {}", t.threads(), counted(static_cast<std::size_t>(t.sockets()), "socket"),
+                  counted(t.nodes().size(), "NUMA node"), counted(static_cast<std::size_t>(cores), "core"),
+                  counted(t.cpus.size(), "CPU")),
+      Health::kGood, ""};
+  if (slow > 0) found.value += fmt::format(", {} of the cores efficient ones", slow);
+  if (t.quota) found.value += fmt::format(", the cgroup allows {:.2f}", *t.quota);
+  if (t.quota && *t.quota + 0.5 < static_cast<double>(t.cpus.size())) {
     found.health = Health::kSlow;
     found.advice =
         fmt::format("the container's CPU limit leaves {:.2f} of {} CPUs; raise it to compute faster",
-                    *m.cpu_quota, m.cpus);
+                    *t.quota, t.cpus.size());
   }
   return found;
 }

@@ -98,9 +98,7 @@ Machine read_machine(std::string store, bool default_model, int port) {
   machine.isa_chosen = best_isa();
   machine.bf16 = has_avx512_bf16();
   machine.vbmi = has_avx512_vbmi();
-  machine.cores = physical_cores();
-  machine.cpus = logical_cpus();
-  machine.cpu_quota = cgroup_cpu_quota();
+  machine.topology = machine_topology();
   const std::string meminfo = file_text("/proc/meminfo");
   machine.memory_bytes = meminfo_bytes(meminfo, "MemTotal");
   machine.memory_free_bytes = meminfo_bytes(meminfo, "MemAvailable");

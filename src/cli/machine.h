@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/cpu.h"
+#include "base/topology.h"
 
 namespace deepwell {
 
@@ -14,8 +15,7 @@ struct Machine {
   std::string cpu;
   Isa isa = Isa::kScalar, isa_chosen = Isa::kScalar;  ///< the CPU's best, and the one in use (DEEPWELL_ISA)
   bool bf16 = false, vbmi = false;
-  int cores = 1, cpus = 1;          ///< physical cores to compute on; CPUs of the affinity mask
-  std::optional<double> cpu_quota;  ///< of the cgroup, in CPUs
+  Topology topology;
   std::int64_t memory_bytes = 0,
                memory_free_bytes = 0;  ///< within the cgroup's limit; free: without swapping
   std::string huge_pages;  ///< transparent huge pages: "always", "madvise", "never" or "" (unknown)

@@ -20,7 +20,7 @@ Machine good_machine() {
   Machine m;
   m.cpu = "Some CPU";
   m.isa = m.isa_chosen = Isa::kAvx512;
-  m.cores = m.cpus = 8;
+  for (int cpu = 0; cpu < 8; ++cpu) m.topology.cpus.push_back({.id = cpu, .core = cpu});
   m.memory_bytes = 64'000'000'000;
   m.memory_free_bytes = 60'000'000'000;
   m.huge_pages = "madvise";
@@ -53,7 +53,7 @@ TEST(Diagnosis, EachTroubleIsFoundWithAdvice) {
   const std::vector<Case> cases = {
       {"cpu", Health::kSlow, [](Machine& m) { m.isa = m.isa_chosen = Isa::kScalar; }},
       {"cpu", Health::kSlow, [](Machine& m) { m.isa_chosen = Isa::kAvx2; }},
-      {"threads", Health::kSlow, [](Machine& m) { m.cpu_quota = 1.5; }},
+      {"threads", Health::kSlow, [](Machine& m) { m.topology.quota = 1.5; }},
       {"memory", Health::kSlow, [](Machine& m) { m.memory_free_bytes = 1'000'000'000; }},
       {"memory", Health::kBroken, [](Machine& m) { m.memory_free_bytes = 100'000'000; }},
       {"huge_pages", Health::kSlow, [](Machine& m) { m.huge_pages = "never"; }},
