@@ -19,8 +19,8 @@ struct ThreadOptions {
   int threads = 0;        ///< 0: one for each fast core
   int threads_batch = 0;  ///< where prompts are read; 0: as many
   /// kAuto: on machines with several NUMA nodes, all of whose CPUs this process may use, and half of whose
-  /// cores or more it does. Elsewhere the system does as well, and better beside other programs: it moves a
-  /// thread away from a core that is taken.
+  /// cores or more it does. Elsewhere nobody is faster for it, and programs that all pin would want the same
+  /// cores while others are free.
   PinThreads pin = PinThreads::kAuto;
 };
 
