@@ -8,11 +8,14 @@
 #include <filesystem>
 #include <fstream>
 
+#include "support/temp_dir.h"
+
 namespace deepwell {
 namespace {
 
 TEST(FileWatchTest, TellsEachChangeOnce) {
-  const std::string path = testing::TempDir() + "deepwell_watched";
+  const testing_support::TempDir folder;
+  const std::string path = folder / "watched";
   std::ofstream(path) << "one";
   FileWatch watch({path, path + ".other"});
   auto now = FileWatch::Clock::now();

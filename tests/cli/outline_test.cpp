@@ -11,6 +11,7 @@
 
 #include "cli/completion_script.h"
 #include "cli/man_page.h"
+#include "support/temp_dir.h"
 
 namespace deepwell {
 namespace {
@@ -43,10 +44,10 @@ class OutlineTest : public testing::Test {
       std::printf("not checked: no %s here\n", shell.c_str());
       return;
     }
-    const std::string path = testing::TempDir() + "deepwell_completion_test." + shell;
+    const testing_support::TempDir folder;
+    const std::string path = folder / "completion";
     std::ofstream(path) << *completion_script(shell, outline_of(app_));
     EXPECT_EQ(std::system((shell + " -n '" + path + "'").c_str()), 0);
-    std::remove(path.c_str());
   }
 
   CLI::App app_;

@@ -6,13 +6,16 @@
 
 #include "server/server_fixture.h"
 
+#include "support/temp_dir.h"
+
 namespace deepwell::fakes {
 namespace {
 
 class AccessTest : public ServerTest {};
 
 TEST_F(AccessTest, TheAuditLogSaysWhoAndHowMuchAndTextOnlyWhenAsked) {
-  const std::string path = testing::TempDir() + "deepwell_api_audit";
+  const testing_support::TempDir folder;
+  const std::string path = folder / "audit.log";
   const auto audited = [&](bool with_text) {
     std::filesystem::remove(path);
     AppOptions options;

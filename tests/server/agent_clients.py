@@ -29,7 +29,7 @@ class Agent:
         return self
 
     def __exit__(self, *unused):
-        _, self.log = self.process.communicate(timeout=20)
+        _, self.log = self.process.communicate(timeout=60)
         check(self.process.returncode == 0, "the server ends cleanly")
 
 

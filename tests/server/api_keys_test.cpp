@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "server/access/key_file.h"
+#include "support/temp_dir.h"
 
 namespace deepwell {
 namespace {
@@ -16,7 +17,8 @@ namespace {
 bool opens(const ApiKeys& keys, std::string_view key) { return keys.find(key) != nullptr; }
 
 TEST(ApiKeys, ReadsAFileAndComparesWholeKeys) {
-  const std::string path = testing::TempDir() + "deepwell_keys.txt";
+  const testing_support::TempDir folder;
+  const std::string path = folder / "keys.txt";
   std::ofstream(path) << "# the team\n\n  secret-one  \r\nsecret-two\n";
   const auto keys = ApiKeys::load(path);
   ASSERT_TRUE(keys.ok());
@@ -28,7 +30,8 @@ TEST(ApiKeys, ReadsAFileAndComparesWholeKeys) {
 }
 
 TEST(ApiKeys, AFileNeedNotTellTheKeys) {
-  const std::string path = testing::TempDir() + "deepwell_hashed_keys.txt";
+  const testing_support::TempDir folder;
+  const std::string path = folder / "keys.txt";
   // printf secret | sha256sum
   std::ofstream(path) << "sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\nplain\n";
   const auto keys = ApiKeys::load(path);
@@ -86,7 +89,8 @@ TEST(ApiKeys, WrongLinesAreNamedAndNeverQuoteTheKey) {
 }
 
 TEST(KeyFile, AddsAndRemovesWithoutTouchingTheRest) {
-  const std::string path = testing::TempDir() + "deepwell_key_file.txt";
+  const testing_support::TempDir folder;
+  const std::string path = folder / "keys.txt";
   std::remove(path.c_str());
   const auto ann = add_key(path, "ann", Role::kUser, {.tokens_per_minute = 5000});
   ASSERT_TRUE(ann.ok()) << ann.error().message;
@@ -126,7 +130,8 @@ TEST(KeyFile, AddsAndRemovesWithoutTouchingTheRest) {
 }
 
 TEST(ApiKeys, AnEmptyOrMissingFileIsAnError) {
-  const std::string path = testing::TempDir() + "deepwell_no_keys.txt";
+  const testing_support::TempDir folder;
+  const std::string path = folder / "keys.txt";
   std::ofstream(path) << "# nothing\n";
   EXPECT_FALSE(ApiKeys::load(path).ok());
   std::remove(path.c_str());

@@ -11,7 +11,7 @@ try:
 except ImportError as missing:
     skip(missing)
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=60_000)
 ASK = ".composer textarea"
 
 

@@ -17,7 +17,7 @@ def with_server(everything):
         everything(int(server.stdout.readline()))
     finally:
         server.stdin.close()
-        server.wait(timeout=20)
+        server.wait(timeout=60)
     check(server.returncode == 0, "the server ends cleanly")
     print("ok")
 

@@ -7,6 +7,7 @@
 
 #include "server/app/batches.h"
 #include "server/server_fixture.h"
+#include "support/temp_dir.h"
 
 namespace deepwell::fakes {
 namespace {
@@ -160,8 +161,8 @@ TEST_F(DialectsTest, StoredResponsesAreTheirOwnersAlone) {
 }
 
 TEST_F(DialectsTest, ABatchSurvivesARestart) {
-  const std::string folder = testing::TempDir() + "deepwell_batches";
-  std::filesystem::remove_all(folder);
+  const testing_support::TempDir temp;
+  const std::string folder = temp / "data";
   Script held;
   held.held = true;
   held.reply = tokens_of("late");
@@ -187,12 +188,12 @@ TEST_F(DialectsTest, ABatchSurvivesARestart) {
   ASSERT_TRUE(output.ok());
   EXPECT_EQ(json::parse(*output)["response"]["body"]["choices"][0]["text"], "Hello");
   app_.reset();
-  service_.reset();
-  std::filesystem::remove_all(folder);
+  service_.reset();  // before its folder
 }
 
 TEST_F(DialectsTest, AChangedKeyFileIsTakenOver) {
-  const std::string path = testing::TempDir() + "deepwell_reloaded_keys.txt";
+  const testing_support::TempDir folder;
+  const std::string path = folder / "keys.txt";
   std::ofstream(path) << "first\n";
   AppOptions options;
   options.keys = *ApiKeys::load(path);
@@ -217,7 +218,6 @@ TEST_F(DialectsTest, AChangedKeyFileIsTakenOver) {
     EXPECT_EQ(status("second"), 200) << "a broken file locks nobody out";
     return log().find("stay as they were") != std::string::npos;
   }));
-  std::remove(path.c_str());
 }
 
 TEST_F(DialectsTest, AStrangersNameForThisMachineIsRefused) {

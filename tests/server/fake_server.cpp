@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // fake_server [PORT [MS_PER_TOKEN [CONTEXT]]]: the real server over engines that always say the same: one
-// plain, one that thinks first. Prints its port; ends with stdin.
+// plain, one that thinks first. Prints its port. A line N on stdin: answers pause at their Nth token, until
+// another number; -1: no more. Ends with stdin.
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -24,8 +25,13 @@ int main(int argc, char** argv) {
       "roots "
       "|\n|---|---|\n| positive | 2 |\n| zero | 1 |\n");
   Service service;
-  service.models.add_loaded(fakes::fake_model(std::move(script)), {"gpt-4o-mini"});
-  service.models.add_loaded(fakes::fake_model(std::move(thoughtful), "thinking-model", "<think>"));
+  auto plain = fakes::fake_model(std::move(script));
+  auto thinking = fakes::fake_model(std::move(thoughtful), "thinking-model", "<think>");
+  std::vector<fakes::FakeEngine*> engines;
+  for (const auto& model : {plain.get(), thinking.get()})
+    engines.push_back(static_cast<fakes::FakeEngine*>(model->engine.get()));
+  service.models.add_loaded(std::move(plain), {"gpt-4o-mini"});
+  service.models.add_loaded(std::move(thinking));
   service.set_phase(Phase::kReady);
   char folder[] = "/tmp/deepwell-fake-XXXXXX";
   if (mkdtemp(folder) == nullptr || !service.keep_in(folder)) return 1;
@@ -39,8 +45,8 @@ int main(int argc, char** argv) {
   }
   std::printf("%d\n", static_cast<int>((*app)->port()));
   std::fflush(stdout);
-  for (std::string line; std::getline(std::cin, line);) {
-  }
+  for (int tokens = -1; std::cin >> tokens;)
+    for (fakes::FakeEngine* engine : engines) engine->pause_at(tokens);
   (*app)->drain(std::chrono::seconds(1));
   std::error_code ignored;
   std::filesystem::remove_all(folder, ignored);

@@ -104,6 +104,7 @@ struct Script {
   std::function<std::vector<Token>(const EngineRequest&)> choose{};  ///< instead of `reply`
   std::chrono::microseconds per_token{0};
   bool held = false;    ///< takes requests but computes nothing until release()
+  int pause_at = -1;    ///< tokens of an answer, then it waits until release()
   int fail_after = -1;  ///< tokens, then kError
   int parallel = 64, queue = 1000;
   std::int64_t context = 4096;
@@ -163,9 +164,12 @@ class FakeEngine final : public Engine {
     return stats;
   }
 
-  void release() {
+  void release() { pause_at(-1); }
+  /// Answers under way, and later ones, go on to so many tokens; -1: to their end.
+  void pause_at(int tokens) {
     const std::lock_guard lock(mutex_);
     script_.held = false;
+    script_.pause_at = tokens;
     changed_.notify_all();
   }
   EngineRequest last_request() const {
@@ -189,7 +193,7 @@ class FakeEngine final : public Engine {
       changed_.wait(lock, [this] { return stop_ || ready(); });
       const std::size_t batch = std::min(runs_.size(), static_cast<std::size_t>(script_.parallel));
       for (std::size_t i = 0; i < batch; ++i) {
-        if (!runs_[i].cancelled && (script_.held || stop_)) continue;
+        if (!runs_[i].cancelled && (paused(runs_[i]) || stop_)) continue;
         step(lock, runs_[i].id);
       }
       drop_finished(lock);
@@ -198,10 +202,10 @@ class FakeEngine final : public Engine {
     }
   }
   bool ready() const {
-    if (runs_.empty()) return false;
-    if (!script_.held) return true;
-    return std::any_of(runs_.begin(), runs_.end(), [](const Run& run) { return run.cancelled; });
+    return std::any_of(runs_.begin(), runs_.end(),
+                       [this](const Run& run) { return run.cancelled || !paused(run); });
   }
+  bool paused(const Run& run) const { return script_.held || static_cast<int>(run.made) == script_.pause_at; }
   Run* find(std::uint64_t id) {
     for (Run& run : runs_) {
       if (run.id == id) return &run;

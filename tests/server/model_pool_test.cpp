@@ -74,7 +74,7 @@ struct Asked {
   bool at_once = false;
 
   bool is_there() { return result.wait_for(std::chrono::seconds(0)) == std::future_status::ready; }
-  bool comes() { return result.wait_for(std::chrono::seconds(20)) == std::future_status::ready; }
+  bool comes() { return result.wait_for(testing_support::kPatience) == std::future_status::ready; }
 };
 
 class ModelPoolTest : public ServerTest {
@@ -190,17 +190,19 @@ TEST_F(ModelPoolTest, GoesWhenNobodyAsks) {
   Asked one = ask("a");
   ASSERT_TRUE(one.comes());
   auto use = std::make_optional(one.result.get());
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  ASSERT_TRUE(ask("b").comes());
+  EXPECT_TRUE(becomes("b", Kind::kUnloaded));
   EXPECT_EQ(kind("a"), Kind::kLoaded) << "in use";
   use.reset();
   EXPECT_TRUE(becomes("a", Kind::kUnloaded));
   ASSERT_TRUE(ask("b", -1).comes());
   ASSERT_TRUE(ask("c", 0).comes());
   EXPECT_TRUE(becomes("c", Kind::kUnloaded));
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  ASSERT_TRUE(ask("a").comes());
+  EXPECT_TRUE(becomes("a", Kind::kUnloaded));
   EXPECT_EQ(kind("b"), Kind::kLoaded) << "its last user wanted it to stay";
   ASSERT_TRUE(ask("b", 1000).comes());
-  EXPECT_NEAR(*pool_->find("b")->expires_seconds, 1000, 5);
+  EXPECT_NEAR(*pool_->find("b")->expires_seconds, 1000, 100);
 }
 
 TEST_F(ModelPoolTest, UnloadedByHandItComesBackWhenAskedFor) {
@@ -292,7 +294,7 @@ TEST_F(ManyModelsTest, AStreamSeesItsModelBeingLoaded) {
   EXPECT_EQ(get("/v1/models/a")["state"], "loading");
   EXPECT_EQ(get("/deepwell/status")["models"][0]["waiting_for_model"], 1);
   fake_.release();
-  EXPECT_TRUE(client.receive_until("I am a") || client.receive_until("[DONE]"));
+  EXPECT_TRUE(client.receive_until("[DONE]"));
   EXPECT_EQ(post("/v1/chat/completions", ask("b"))["choices"][0]["message"]["content"], "I am b");
   const json models = get("/v1/models")["data"];
   EXPECT_EQ(models[0]["state"], "unloaded");

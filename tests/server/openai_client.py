@@ -165,7 +165,7 @@ def responses(client):
             check(False, f"refused: {bad}")
     later = client.responses.create(model="fake-model", input="Hello", background=True)
     check(later.status in ("queued", "in_progress", "completed"), f"in the background: {later}")
-    for _ in range(400):
+    for _ in range(1200):
         if later.status == "completed":
             break
         time.sleep(0.05)
@@ -184,7 +184,7 @@ def batches(client):
     check(client.files.content(sent.id).text == lines, "files come back as they were")
     batch = client.batches.create(input_file_id=sent.id, endpoint="/v1/chat/completions", completion_window="24h",
                                   metadata={"who": "test"})
-    for _ in range(400):
+    for _ in range(1200):
         batch = client.batches.retrieve(batch.id)
         if batch.status == "completed":
             break

@@ -31,8 +31,14 @@ def serve(*flags):
 
 
 def health(url):
-    with urllib.request.urlopen(url + "health", timeout=10) as reply:
+    with urllib.request.urlopen(url + "health", timeout=60) as reply:
         return json.load(reply)
+
+
+def chats_with(url, word, key):
+    request = urllib.request.Request(f"{url}deepwell/chats?q={word}", headers={"Authorization": f"Bearer {key}"})
+    with urllib.request.urlopen(request, timeout=60) as reply:
+        return json.load(reply)["data"]
 
 
 def queueing(page, url):
@@ -87,7 +93,7 @@ def with_keys(chromium, folder, model):
         expect(page.locator(".stats.live")).to_contain_text("tokens/s")
         page.get_by_role("button", name="Stop").click()
         finished(page)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while health(url)["running"] and time.monotonic() < deadline:
             time.sleep(0.05)
         check(health(url)["running"] == 0, "what was stopped is not computed any more")
@@ -96,7 +102,10 @@ def with_keys(chromium, folder, model):
         queueing(page, url)
         # On the server, not only on the page: the next line kills it.
         expect(page.locator("nav li.current")).to_contain_text("Ann's question")
-        page.wait_for_timeout(300)
+        deadline = time.monotonic() + 60
+        while not chats_with(url, "queue", "ann-key") and time.monotonic() < deadline:
+            page.wait_for_timeout(50)
+        check(chats_with(url, "queue", "ann-key"), "the server keeps the last question")
 
         server.kill()
         server.wait()
@@ -115,7 +124,7 @@ def with_keys(chromium, folder, model):
         close_page(page)
     finally:
         server.terminate()
-        server.wait(timeout=30)
+        server.wait(timeout=60)
 
 
 def without_folder(chromium, model):
@@ -135,7 +144,7 @@ def without_folder(chromium, model):
         close_page(page)
     finally:
         server.terminate()
-        server.wait(timeout=30)
+        server.wait(timeout=60)
 
 
 with browser() as chromium, tempfile.TemporaryDirectory() as name:

@@ -9,6 +9,7 @@
 
 #include "server/server_fixture.h"
 #include "server/web/page.h"
+#include "support/temp_dir.h"
 
 namespace deepwell::fakes {
 namespace {
@@ -16,14 +17,11 @@ namespace {
 class PageTest : public ServerTest {
  protected:
   void TearDown() override {
-    ServerTest::TearDown();
-    if (!folder_.empty()) std::filesystem::remove_all(folder_);
+    ServerTest::TearDown();  // before its folder
   }
   void start_keeping(AppOptions options = {}) {
-    folder_ = std::filesystem::temp_directory_path() / ("deepwell-page-" + std::to_string(getpid()));
-    std::filesystem::remove_all(folder_);
     start(Script{}, std::move(options));
-    ASSERT_TRUE(service_->keep_in(folder_).ok());
+    ASSERT_TRUE(service_->keep_in(folder_.path()).ok());
   }
   Reply ask(const std::string& method, const std::string& path, const std::string& headers = "",
             const std::string& body = "") {
@@ -33,7 +31,7 @@ class PageTest : public ServerTest {
                 body);
     return client.read_reply(method == "HEAD");
   }
-  std::filesystem::path folder_;
+  testing_support::TempDir folder_;
 };
 
 TEST_F(PageTest, LoadsNothingButItself) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Goal: an answer under way can be steered by its id, by its own user alone; the status tells what goes on.
-// Method: real sockets over an engine that thinks for as long as it is let.
+// Method: real sockets over an engine that thinks and answers for as long as it is let.
 #include "server/server_fixture.h"
 
 namespace deepwell::fakes {
@@ -11,7 +11,7 @@ class RunningTest : public ServerTest {
   void start_thinking(AppOptions options = {}) {
     Script script;
     script.reply = tokens_of("<think>" + std::string(1500, 'z'));
-    script.per_token = std::chrono::microseconds(500);
+    script.pause_at = 100;
     chat_source_ = "<think> <tool_call> enable_thinking";
     start(std::move(script), std::move(options));
   }
@@ -39,8 +39,10 @@ TEST_F(RunningTest, ThinkingEndsWhenTheAnswerIsWanted) {
   RawClient client(port());
   ask(client);
   EXPECT_EQ(answer_now(id_in(client.input)), 200);
+  engine_->pause_at(500);
   ASSERT_TRUE(client.receive_until("\"content\":\"z"));
   EXPECT_EQ(answer_now(id_in(client.input)), 200) << "the answer runs still: nothing to end, and no harm";
+  engine_->release();
   ASSERT_TRUE(client.receive_until("[DONE]"));
   EXPECT_TRUE(eventually([&] { return answer_now(id_in(client.input)) == 404; }));
   EXPECT_EQ(answer_now("chatcmpl-1"), 404);
@@ -56,6 +58,7 @@ TEST_F(RunningTest, AnotherKeyDoesNotReachIt) {
   ask(client, "mine");
   EXPECT_EQ(answer_now(id_in(client.input), "yours"), 404);
   EXPECT_EQ(answer_now(id_in(client.input), "mine"), 200);
+  engine_->release();
   ASSERT_TRUE(client.receive_until("\"content\":\"z"));
 }
 

@@ -5,8 +5,11 @@
 
 #include "net/http/raw_client.h"
 #include "server/fakes.h"
+#include "support/eventually.h"
 
 namespace deepwell::fakes {
+
+using testing_support::eventually;
 
 /// The whole server on a free port over a fake engine.
 class ServerTest : public testing::Test {
@@ -79,14 +82,6 @@ class ServerTest : public testing::Test {
     const bool failed = !events.empty() && events.back().contains("error");
     EXPECT_EQ(done, !failed);
     return events;
-  }
-  template <class Condition>
-  static bool eventually(Condition condition) {
-    for (int i = 0; i < 2500; ++i) {
-      if (condition()) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
-    return false;
   }
 
   std::unique_ptr<Service> service_;

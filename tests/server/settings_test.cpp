@@ -7,12 +7,13 @@
 #include <cstdio>
 #include <fstream>
 
+#include "support/temp_dir.h"
+
 namespace deepwell {
 namespace {
 
 class SettingsTest : public testing::Test {
  protected:
-  void TearDown() override { std::remove(path_.c_str()); }
   void write(const std::string& text) { std::ofstream(path_) << text; }
   Result<ServeSettings> resolve(GivenSettings flags = {},
                                 std::map<std::string, std::string> environment = {}) {
@@ -24,7 +25,8 @@ class SettingsTest : public testing::Test {
         },
         std::ifstream(path_) ? path_ : "");
   }
-  std::string path_ = testing::TempDir() + "deepwell_settings.toml";
+  testing_support::TempDir folder_;
+  std::string path_ = folder_ / "deepwell.toml";
 };
 
 TEST_F(SettingsTest, Defaults) {

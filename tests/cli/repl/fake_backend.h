@@ -20,7 +20,7 @@ class FakeBackend final : public ChatBackend {
     const std::string last = messages.back().content;
     if (last == "fail") return Error{ErrorCode::kOverloaded, "too much at once"};
     if (last == "slow")
-      for (int i = 0; i < 1000; ++i) {
+      for (int i = 0; i < 6000; ++i) {
         if (!on_text(i % 10 == 0 ? "tick " : "", false)) return AnswerStats{};
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
       }

@@ -13,6 +13,7 @@
 #include <filesystem>
 
 #include "cli/repl/fake_backend.h"
+#include "support/eventually.h"
 
 namespace deepwell {
 namespace {
@@ -53,7 +54,8 @@ class TerminalTest : public testing::Test {
 
   /// Waits until `text` shows up after what was last expected.
   bool expect(const std::string& text) {
-    for (int waits = 0; waits < 100; ++waits) {
+    const auto end = std::chrono::steady_clock::now() + testing_support::kPatience;
+    while (std::chrono::steady_clock::now() < end) {
       if (const auto at = screen_.find(text); at != std::string::npos) {
         screen_.erase(0, at + text.size());
         return true;

@@ -22,11 +22,11 @@ std::shared_ptr<NotingSink> submit(Engine& engine, EngineRequest request, std::u
   return sink;
 }
 
-// One that takes its time with every token, so that a test sees the engine at work however fast it is.
+// One that takes its time with every token: it does not end before a test has done what it does amid it.
 std::shared_ptr<NotingSink> submit_slow(Engine& engine, EngineRequest request) {
   auto sink = std::make_shared<NotingSink>();
   sink->go_on = [](std::size_t) {
-    std::this_thread::sleep_for(std::chrono::microseconds(200));
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
     return true;
   };
   EXPECT_TRUE(engine.submit(std::move(request), sink).ok());
@@ -179,14 +179,21 @@ TEST(Engine, NeverRunsMoreThanItShouldAtOnce) {
   EngineOptions options;
   options.parallel = 3;
   const auto engine = tiny_engine(options);
-  int most = 0;
+  int most = 0;  // the engine thread's
+  Gate gate;
   std::vector<std::shared_ptr<NotingSink>> sinks;
-  for (std::uint64_t i = 0; i < 12; ++i)
-    sinks.push_back(submit_slow(*engine, request_of(some_prompt(20, i), 60)));
-  while (sinks.back()->finishes() == 0) most = std::max(most, engine->stats().running);
-  EXPECT_LE(most, 3);
-  EXPECT_GE(most, 2);
+  for (std::uint64_t i = 0; i < 12; ++i) {
+    sinks.push_back(std::make_shared<NotingSink>());
+    sinks.back()->go_on = [&](std::size_t) {
+      gate.pass();
+      most = std::max(most, engine->stats().running);
+      return true;
+    };
+    ASSERT_TRUE(engine->submit(request_of(some_prompt(20, i), 60), sinks.back()).ok());
+  }
+  gate.let_go();
   for (const auto& sink : sinks) sink->wait();
+  EXPECT_EQ(most, 3);
   expect_nothing_left(*engine);
 }
 
@@ -201,28 +208,6 @@ TEST(Engine, ASmallCacheMakesRequestsWaitInsteadOfFail) {
   for (const auto& sink : sinks) EXPECT_EQ(sink->wait().reason, FinishReason::kLength);
   expect_nothing_left(*engine);
 }
-
-// A sink that holds the engine's thread until told otherwise: then nothing starts or ends meanwhile.
-struct Gate {
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool open = false, reached = false;
-  void pass() {
-    std::unique_lock lock(mutex);
-    reached = true;
-    changed.notify_all();
-    changed.wait(lock, [&] { return open; });
-  }
-  void wait_until_reached() {
-    std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return reached; });
-  }
-  void let_go() {
-    const std::lock_guard lock(mutex);
-    open = true;
-    changed.notify_all();
-  }
-};
 
 TEST(Engine, AFullQueueSaysOverloaded) {
   for (const int parallel : {1, 3}) {
@@ -402,10 +387,16 @@ TEST(Engine, CancelledWhilePrefilling) {
 
 TEST(Engine, CancelledWhileDecoding) {
   const auto engine = tiny_engine();
-  std::uint64_t id = 0;
-  const auto sink = submit(*engine, request_of({1, 2, 3}, 500), &id);
-  sink->wait_for_tokens(3);
+  const auto sink = std::make_shared<NotingSink>();
+  Gate gate;
+  sink->go_on = [&](std::size_t count) {
+    if (count == 3) gate.pass();
+    return true;
+  };
+  const std::uint64_t id = *engine->submit(request_of({1, 2, 3}, 500), sink);
+  gate.wait_until_reached();
   engine->cancel(id);
+  gate.let_go();
   EXPECT_EQ(sink->wait().reason, FinishReason::kCancelled);
   EXPECT_LT(sink->tokens().size(), 500U);
   expect_nothing_left(*engine);

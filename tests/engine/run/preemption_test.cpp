@@ -94,20 +94,31 @@ TEST(Shares, ALightAccountDoesNotWaitForAHeavyOne) {
   options.parallel = 4;
   const auto engine = tiny_engine(options);
   std::vector<std::shared_ptr<NotingSink>> heavy;
+  Gate gate;
   for (std::uint64_t i = 0; i < 16; ++i) {
     EngineRequest request = request_of(some_prompt(10, i), 400);
     request.account = "heavy";
     heavy.push_back(std::make_shared<NotingSink>());
+    if (i == 0)
+      heavy[0]->go_on = [&](std::size_t count) {
+        if (count == 5) gate.pass();
+        return true;
+      };
     ASSERT_TRUE(engine->submit(std::move(request), heavy.back()).ok());
   }
-  heavy[0]->wait_for_tokens(5);
+  gate.wait_until_reached();
   EngineRequest request = request_of(some_prompt(10, 99), 20);
   request.account = "light";
   const auto light = std::make_shared<NotingSink>();
+  int ended = 0;  // of the heavy ones, before the light one's last token
+  light->go_on = [&](std::size_t count) {
+    if (count == 20)
+      for (const auto& sink : heavy) ended += sink->finishes();
+    return true;
+  };
   ASSERT_TRUE(engine->submit(std::move(request), light).ok());
+  gate.let_go();
   EXPECT_EQ(light->wait().reason, FinishReason::kLength);
-  int ended = 0;
-  for (const auto& sink : heavy) ended += sink->finishes();
   EXPECT_EQ(ended, 0) << "it had a place at once";
   for (const auto& sink : heavy) EXPECT_EQ(sink->wait().generated_tokens, 400);
 }
@@ -119,11 +130,13 @@ TEST(Shares, PriorityGoesBeforeAll) {
   std::mutex mutex;
   std::vector<int> order;
   std::vector<std::shared_ptr<NotingSink>> sinks;
+  Gate gate;
   const auto submit = [&](int number, int priority, std::int64_t tokens) {
     EngineRequest request = request_of(some_prompt(10, static_cast<std::uint64_t>(number)), tokens);
     request.priority = priority;
     const auto sink = std::make_shared<NotingSink>();
     sink->go_on = [&, number, tokens](std::size_t count) {
+      gate.pass();
       if (static_cast<std::int64_t>(count) == tokens) {
         const std::lock_guard lock(mutex);
         order.push_back(number);
@@ -134,34 +147,62 @@ TEST(Shares, PriorityGoesBeforeAll) {
     EXPECT_TRUE(engine->submit(std::move(request), sink).ok());
   };
   submit(0, 5, 400);
-  sinks[0]->wait_for_tokens(2);
+  gate.wait_until_reached();
   submit(1, 5, 20);
   submit(2, 0, 20);
   submit(3, 9, 20);
+  gate.let_go();
   for (const auto& sink : sinks) sink->wait();
   EXPECT_EQ(order, (std::vector<int>{2, 0, 1, 3}));
 }
 
-TEST(Deadlines, EndWhatWaitsAndWhatRuns) {
+TEST(Deadlines, EndWhatWaits) {
   EngineOptions options;
   options.parallel = 1;
+  options.draft_tokens = 0;  // a step a token
   const auto engine = tiny_engine(options);
-  const auto slow = std::make_shared<NotingSink>();
-  slow->go_on = [](std::size_t) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  const auto running = std::make_shared<NotingSink>(), late = std::make_shared<NotingSink>();
+  EngineRequest waiting = request_of(some_prompt(10, 2), 400);
+  Gate gate;
+  running->go_on = [&](std::size_t count) {
+    if (count == 1) {
+      gate.pass();
+      std::this_thread::sleep_until(*waiting.deadline);
+    }
+    if (count == 2) {
+      EXPECT_EQ(late->finishes(), 1) << "between two steps";
+    }
     return true;
   };
-  EngineRequest running = request_of(some_prompt(10, 1), 400), waiting = request_of(some_prompt(10, 2), 400);
-  running.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(200);
-  waiting.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
-  const auto late = std::make_shared<NotingSink>();
-  ASSERT_TRUE(engine->submit(running, slow).ok());
-  slow->wait_for_tokens(1);
+  ASSERT_TRUE(engine->submit(request_of(some_prompt(10, 1), 20), running).ok());
+  gate.wait_until_reached();
+  waiting.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(20);
   ASSERT_TRUE(engine->submit(waiting, late).ok());
+  gate.let_go();
   EXPECT_EQ(late->wait().reason, FinishReason::kDeadline);
   EXPECT_EQ(late->tokens().size(), 0U);
-  const FinishInfo info = slow->wait();
-  EXPECT_EQ(info.reason, FinishReason::kDeadline);
+  EXPECT_EQ(running->wait().reason, FinishReason::kLength);
+  EXPECT_EQ(settled(*engine).pages_used, 0);
+}
+
+TEST(Deadlines, EndWhatRuns) {
+  const auto engine = tiny_engine();
+  FinishInfo info{};
+  // A deadline that passes before a busy machine has computed a token says nothing: then a longer one.
+  for (std::chrono::milliseconds patience{20}; info.generated_tokens == 0 && patience < kPatience;
+       patience *= 2) {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    const auto sink = std::make_shared<NotingSink>();
+    sink->go_on = [&](std::size_t) {
+      std::this_thread::sleep_until(deadline);
+      return true;
+    };
+    EngineRequest request = request_of(some_prompt(10, 1), 400);
+    request.deadline = deadline;
+    ASSERT_TRUE(engine->submit(request, sink).ok());
+    info = sink->wait();
+    EXPECT_EQ(info.reason, FinishReason::kDeadline);
+  }
   EXPECT_GT(info.generated_tokens, 0);
   EXPECT_LT(info.generated_tokens, 400);
   EXPECT_EQ(settled(*engine).pages_used, 0);
@@ -220,10 +261,7 @@ TEST(Watchdog, AStepThatHangsShows) {
   while (engine->stats().stalled_seconds < 0.2) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   go = true;
   sink->wait();
-  settled(*engine);
-  for (int i = 0; i < 1000 && engine->stats().stalled_seconds > 0; ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  EXPECT_EQ(engine->stats().stalled_seconds, 0);
+  EXPECT_TRUE(eventually([&] { return engine->stats().stalled_seconds == 0; }));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include "engine/formats/model_file.h"
 #include "engine/run/engine.h"
+#include "support/eventually.h"
 #include "support/temp_dir.h"
 #include "support/tiny_model.h"
 
@@ -110,14 +111,39 @@ inline EngineRequest request_of(std::vector<std::int32_t> prompt, std::int64_t m
   return request;
 }
 
-/// Until the engine thread has put its books in order (after the last on_finish), at most ten seconds.
+/// When the engine thread has put its books in order (after the last on_finish).
 inline EngineStats settled(const Engine& engine) {
-  EngineStats stats = engine.stats();
-  for (int i = 0; i < 10000 && (stats.running > 0 || stats.waiting > 0 || stats.pages_used > 0); ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EngineStats stats{};
+  eventually([&] {
     stats = engine.stats();
-  }
+    return stats.running == 0 && stats.waiting == 0 && stats.pages_used == 0;
+  });
   return stats;
 }
+
+/// Holds the engine's thread, where a sink passes it, until told otherwise: meanwhile nothing starts or ends.
+class Gate {
+ public:
+  void pass() {
+    std::unique_lock lock(mutex_);
+    reached_ = true;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return open_; });
+  }
+  void wait_until_reached() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return reached_; });
+  }
+  void let_go() {
+    const std::lock_guard lock(mutex_);
+    open_ = true;
+    changed_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = false, reached_ = false;
+};
 
 }  // namespace deepwell::testing_support

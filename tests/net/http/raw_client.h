@@ -16,7 +16,11 @@
 #include <string_view>
 #include <utility>
 
+#include "support/eventually.h"
+
 namespace deepwell::testing_http {
+
+using testing_support::kPatience;
 
 struct Reply {
   int status = 0;
@@ -66,7 +70,7 @@ class RawClient {
   }
 
   /// Reads once into input; false when the peer closed or nothing came in time.
-  bool receive(std::chrono::milliseconds patience = std::chrono::seconds(10)) {
+  bool receive(std::chrono::milliseconds patience = kPatience) {
     pollfd wait{socket_, POLLIN, 0};
     if (::poll(&wait, 1, static_cast<int>(patience.count())) <= 0) return false;
     char buffer[16384];
@@ -78,7 +82,7 @@ class RawClient {
     input.append(buffer, static_cast<std::size_t>(n));
     return true;
   }
-  bool receive_until(std::string_view text, std::chrono::milliseconds patience = std::chrono::seconds(10)) {
+  bool receive_until(std::string_view text, std::chrono::milliseconds patience = kPatience) {
     const auto end = std::chrono::steady_clock::now() + patience;
     while (input.find(text) == std::string::npos) {
       if (std::chrono::steady_clock::now() > end || !receive(patience)) return false;
@@ -86,7 +90,7 @@ class RawClient {
     return true;
   }
   /// True when the server closed the connection within the time; what came before it is in input.
-  bool receive_until_closed(std::chrono::milliseconds patience = std::chrono::seconds(10)) {
+  bool receive_until_closed(std::chrono::milliseconds patience = kPatience) {
     const auto end = std::chrono::steady_clock::now() + patience;
     while (std::chrono::steady_clock::now() < end && receive(patience)) {
     }
@@ -94,14 +98,14 @@ class RawClient {
   }
 
   /// The next whole answer, taken out of input. `head_only` for answers to HEAD.
-  Reply read_reply(bool head_only = false, std::chrono::milliseconds patience = std::chrono::seconds(10)) {
+  Reply read_reply(bool head_only = false, std::chrono::milliseconds patience = kPatience) {
     Reply reply;
     if (!receive_until("\r\n\r\n", patience)) return reply;
     const auto end = input.find("\r\n\r\n");
     reply.head = input.substr(0, end + 2);
     input.erase(0, end + 4);
     if (reply.head.size() > 12) reply.status = std::atoi(reply.head.c_str() + 9);
-    if (head_only || reply.status == 204 || reply.status == 100) {
+    if (head_only || reply.status == 204 || reply.status == 304 || reply.status == 100) {
       reply.complete = true;
     } else if (reply.header("Transfer-Encoding") == "chunked") {
       read_chunks(reply, patience);

@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 using testing_http::RawClient;
 using testing_http::TlsClient;
 using testing_http::write_certificate;
+using testing_support::eventually;
 
 class TlsTest : public testing::Test {
  protected:
@@ -59,14 +60,6 @@ class TlsTest : public testing::Test {
   std::string told() {
     const std::lock_guard lock(mutex_);
     return told_;
-  }
-  template <class Condition>
-  static bool eventually(Condition condition) {
-    for (int i = 0; i < 1000; ++i) {
-      if (condition()) return true;
-      std::this_thread::sleep_for(10ms);
-    }
-    return false;
   }
 
   std::string folder_, certificate_, key_;
@@ -129,14 +122,12 @@ TEST_F(TlsTest, WhoNeverShakesHandsIsShownOut) {
   slow.header_timeout = 100ms;
   ASSERT_TRUE(start(std::move(slow)).ok());
   RawClient silent(server_->port()), dripping(server_->port());
-  const auto begin = std::chrono::steady_clock::now();
   for (const char c : std::string("\x16\x03\x01\x02\x00\x01\x00", 7)) {
     if (!dripping.send(std::string_view(&c, 1))) break;
     std::this_thread::sleep_for(30ms);
   }
-  EXPECT_TRUE(silent.receive_until_closed(5s));
-  EXPECT_TRUE(dripping.receive_until_closed(5s));
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 4s);
+  EXPECT_TRUE(silent.receive_until_closed());
+  EXPECT_TRUE(dripping.receive_until_closed());
   EXPECT_TRUE(eventually([&] { return server_->connections() == 0; }));
 }
 
