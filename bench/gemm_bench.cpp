@@ -98,12 +98,12 @@ void bench(const WeightFormat& format, Gemm::Fn* gemm, std::byte* memory, double
                      all = kMemoryBytes / bytes / 4 * 4;
   fill_groups(format, k, all, memory);
   std::vector<float> y(static_cast<std::size_t>(all * kGroupRows * kMaxTileWidth));
-  // Widened once for all tiles, or for one column not at all, as the engine does.
+  // Widened once for all tiles, or for a tile alone not at all, as the engine does.
   const std::vector<Kernel> own = usable_kernels(Gemm::name(format.type));
-  Gemm::Fn* const single = own.empty() ? nullptr : reinterpret_cast<Gemm::Fn*>(own.back().fn);
+  Gemm::Fn* const alone = own.empty() ? nullptr : reinterpret_cast<Gemm::Fn*>(own.back().fn);
   const Aligned wide(static_cast<std::size_t>(WideRows::group_bytes(format.wide, k)));
   const auto run = [&](const ActivationTile& tile, std::int64_t groups, bool from_memory) {
-    if (format.wide != Wide::kNone && !(single != nullptr && tile.width == 1)) {
+    if (format.wide != Wide::kNone && !(alone != nullptr && groups == all)) {
       for (std::int64_t g = 0; g < groups; ++g) {
         if (from_memory) format.widen(memory + g * bytes, k, wide.data);
         gemm({&format, wide.data, 1, kGroupRows, &tile, tile.width, y.data() + g * kGroupRows,
@@ -112,8 +112,8 @@ void bench(const WeightFormat& format, Gemm::Fn* gemm, std::byte* memory, double
       return;
     }
     (format.wide == Wide::kNone ? gemm
-                                : single)({&format, memory, groups, groups * kGroupRows, &tile, tile.width,
-                                           y.data(), groups * kGroupRows, false, from_memory});
+                                : alone)({&format, memory, groups, groups * kGroupRows, &tile, tile.width,
+                                          y.data(), groups * kGroupRows, false, from_memory});
   };
   std::string in_cache, from_memory;
   for (const int width : kTileWidths) {

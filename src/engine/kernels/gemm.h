@@ -32,7 +32,7 @@ struct GemmArgs {
 /// Batch     a column's result is the same bits whatever the tile's width, its place and its neighbours.
 /// Threads   no state; callers split groups.
 ///
-/// Types that are widened (GemmWide) have one for tiles of one column only, or none.
+/// Types that are widened (GemmWide) have one that pays where there is one tile only, or none: the same bits.
 struct Gemm {
   using Fn = void(const GemmArgs& args);
   static std::string name(TypeId type);

@@ -45,9 +45,9 @@ PrepareTile::Fn* prepare_kernel(Activation kind) {
 PackedProduct::PackedProduct(PackedMatrix weights)
     : weights_(std::make_shared<PackedMatrix>(std::move(weights))),
       fast_(weights_->factors().empty() ? find_gemm(weights_->format()) : nullptr),
-      single_(fast_ != nullptr && weights_->format().wide != Wide::kNone
-                  ? find_gemm(Gemm::name(weights_->format().type))
-                  : nullptr) {}
+      one_tile_(fast_ != nullptr && weights_->format().wide != Wide::kNone
+                    ? find_gemm(Gemm::name(weights_->format().type))
+                    : nullptr) {}
 
 Activation PackedProduct::activation(bool exact) const {
   return fast_ == nullptr || exact ? Activation::kF32 : weights_->format().activation;
@@ -69,9 +69,9 @@ void PackedProduct::multiply(std::int64_t slab, std::int64_t first, std::int64_t
   static const WeightFormat* const f32 = find_weight_format(TypeId::kF32);
   const WeightFormat& format = weights_->format();
   const bool unpack = fast_ == nullptr || (exact && format.activation != Activation::kF32);
-  const bool single = !unpack && single_ != nullptr && tiles.size() == 1 && tiles.front().width == 1;
-  const bool widen = !unpack && !single && format.wide != Wide::kNone;
-  Gemm::Fn* const gemm = unpack ? float_gemm : single ? single_ : fast_;
+  const bool as_they_lie = !unpack && one_tile_ != nullptr && tiles.size() == 1;
+  const bool widen = !unpack && !as_they_lie && format.wide != Wide::kNone;
+  Gemm::Fn* const gemm = unpack ? float_gemm : as_they_lie ? one_tile_ : fast_;
   thread_local std::vector<float> memory;
   float* floats = nullptr;
   if (unpack || widen) {

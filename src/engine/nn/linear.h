@@ -33,8 +33,8 @@ class PackedProduct {
 
  private:
   std::shared_ptr<PackedMatrix> weights_ = std::make_shared<PackedMatrix>();
-  Gemm::Fn* fast_ = nullptr;    // null: no kernel for this type, or factors: go through floats
-  Gemm::Fn* single_ = nullptr;  // of a type that is widened: for one column, as it lies
+  Gemm::Fn* fast_ = nullptr;      // null: no kernel for this type, or factors: go through floats
+  Gemm::Fn* one_tile_ = nullptr;  // of a type that is widened: for one tile, as it lies
 };
 
 /// The kernel that makes tiles of a form.

@@ -247,29 +247,33 @@ TEST(GemmVariants, ThisBuildHasOneForEveryInt8TypeAndIsa) {
   }
 }
 
-// One column as the rows lie, and widened: the same bits, whatever the scales.
-TEST(GemmWidened, TheKernelsOfOneColumnAreTheSameBits) {
+// A tile with the rows as they lie, and widened: the same bits, whatever the scales.
+TEST(GemmWidened, TheKernelsOfOneTileAreTheSameBits) {
   const std::vector<Kernel> wide = usable_kernels(GemmWide::kName, cpu_isa());
   for (const WeightFormat& format : all_weight_formats()) {
     if (format.wide == Wide::kNone || wide.empty()) continue;
     for (const Kernel& kernel : usable_kernels(Gemm::name(format.type), cpu_isa()))
       for (const bool odd : {false, true}) {
-        SCOPED_TRACE(testing::Message()
-                     << kernel.op << " " << isa_name(kernel.isa) << (odd ? ", odd scales" : ""));
-        constexpr std::int64_t kRows = 45, k = 1536;
+        constexpr std::int64_t kRows = 45, k = 1536, kStride = kRows + 3;
         auto file = random_rows(format.type, kRows, k, 41);
         if (odd) plant_odd_scales(format.type, kRows, k, file);
         const auto packed = pack_rows(format, file, kRows, k);
-        const auto x = random_floats(k, 42);
-        const PreparedTile prepared(format, k, {x.data()});
-        std::vector<float> want(kRows + 3, 0.5F), got(want);
-        GemmArgs args{&format, packed.data(), 3, kRows, &prepared.tile, 1, want.data(), kRows, true};
-        Case{&format, wide.back()}.multiply(args);
-        args.y = got.data();
-        reinterpret_cast<Gemm::Fn*>(kernel.fn)(args);
-        for (std::size_t i = 0; i < want.size(); ++i)
-          ASSERT_TRUE(got[i] == want[i] || (std::isnan(got[i]) && std::isnan(want[i])))
-              << i << ": " << got[i] << " for " << want[i];
+        for (const int width : kTileWidths) {
+          SCOPED_TRACE(testing::Message() << kernel.op << " " << isa_name(kernel.isa) << (odd ? ", odd" : "")
+                                          << ", " << width << " columns");
+          const auto x = random_floats(k * width, 42);
+          std::vector<const float*> columns;
+          for (int c = 0; c < width; ++c) columns.push_back(x.data() + c * k);
+          const PreparedTile prepared(format, k, columns);
+          std::vector<float> want(static_cast<std::size_t>(kStride * width), 0.5F), got(want);
+          GemmArgs args{&format, packed.data(), 3, kRows, &prepared.tile, width, want.data(), kStride, true};
+          Case{&format, wide.back()}.multiply(args);
+          args.y = got.data();
+          reinterpret_cast<Gemm::Fn*>(kernel.fn)(args);
+          for (std::size_t i = 0; i < want.size(); ++i)
+            ASSERT_TRUE(got[i] == want[i] || (std::isnan(got[i]) && std::isnan(want[i])))
+                << i << ": " << got[i] << " for " << want[i];
+        }
       }
   }
 }

@@ -11,11 +11,11 @@ using namespace avx512;
 struct Row {
   static constexpr std::int64_t kBytes = 56;
   static constexpr Wide kForm = Wide::kRuns16;
+  static constexpr bool kSigned = false;
 
-  [[gnu::always_inline]] static RowBlock row(const std::byte* block, const __m512i (&x)[4], __m512i start) {
+  [[gnu::always_inline]] static void row(const std::byte* block, RowBlock& row) {
     const std::uint64_t nibble[2] = {load_as<std::uint64_t>(block + 32), load_as<std::uint64_t>(block + 40)};
     const auto words = load_as<std::uint64_t>(block + 48);
-    __m512i dot[4];
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
       const auto high = static_cast<std::uint32_t>(nibble[i / 2] >> (i % 2 * 32));
@@ -25,7 +25,7 @@ struct Row {
       const __mmask8 down = _mm512_test_epi64_mask(
           _mm512_set1_epi64(high), _mm512_setr_epi64(1LL << 3, 1LL << 7, 1LL << 11, 1LL << 15, 1LL << 19,
                                                      1LL << 23, 1LL << 27, 1LL << 31));
-      dot[i] = eighths_dot(levels, down, x[i]);
+      row.levels[i] = eighths(levels, down);
     }
     const auto half = static_cast<std::uint16_t>((words >> 12 & 0xfU) | (words >> 24 & 0xf0U) |
                                                  (words >> 36 & 0xf00U) | (words >> 48 & 0xf000U));
@@ -36,12 +36,11 @@ struct Row {
     const __m512i steps = _mm512_and_si512(
         _mm512_srlv_epi32(parts, _mm512_setr_epi32(0, 3, 6, 9, 0, 3, 6, 9, 0, 3, 6, 9, 0, 3, 6, 9)),
         _mm512_set1_epi32(7));
-    return {_mm512_add_epi32(fold_runs(dot[0], dot[1], dot[2], dot[3]), _mm512_add_epi32(start, start)),
-            odd_scales(_mm512_set1_ps(_cvtsh_ss(half)), steps, 0.125F)};
+    row.scales = odd_scales(_mm512_set1_ps(_cvtsh_ss(half)), steps, 0.125F);
   }
 };
 
-void run(const GemmArgs& a) { run_rows<Row>(a); }
+void run(const GemmArgs& a) { run_gemm<RowGemm<Row>>(a); }
 }  // namespace
 }  // namespace deepwell
 DW_ISA_END

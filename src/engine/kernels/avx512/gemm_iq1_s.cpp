@@ -11,11 +11,11 @@ using namespace avx512;
 struct Row {
   static constexpr std::int64_t kBytes = 50;
   static constexpr Wide kForm = Wide::kRuns32;
+  static constexpr bool kSigned = false;
 
-  [[gnu::always_inline]] static RowBlock row(const std::byte* block, const __m512i (&x)[4], __m512i start) {
+  [[gnu::always_inline]] static void row(const std::byte* block, RowBlock& row) {
     const __m128i words = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 34));
     const auto down = static_cast<unsigned>(_mm_movepi16_mask(words));  // of each run
-    __m512i dot[4];
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
       const unsigned high[2] = {load_as<std::uint16_t>(block + 34 + 4 * i),
@@ -25,17 +25,15 @@ struct Row {
                                                                                  << 8];
       });
       const unsigned runs = down >> (2 * i);
-      dot[i] =
-          eighths_dot(levels, static_cast<__mmask8>((runs & 1U) * 0x0fU | (runs >> 1 & 1U) * 0xf0U), x[i]);
+      row.levels[i] = eighths(levels, static_cast<__mmask8>((runs & 1U) * 0x0fU | (runs >> 1 & 1U) * 0xf0U));
     }
     const __m512i steps = _mm512_and_si512(
         _mm512_castsi256_si512(_mm256_srli_epi32(_mm256_cvtepu16_epi32(words), 12)), _mm512_set1_epi32(7));
-    return {_mm512_add_epi32(fold_runs(dot[0], dot[1], dot[2], dot[3]), _mm512_add_epi32(start, start)),
-            odd_scales(half_everywhere(block), steps, 0.125F)};
+    row.scales = odd_scales(half_everywhere(block), steps, 0.125F);
   }
 };
 
-void run(const GemmArgs& a) { run_rows<Row>(a); }
+void run(const GemmArgs& a) { run_gemm<RowGemm<Row>>(a); }
 }  // namespace
 }  // namespace deepwell
 DW_ISA_END

@@ -11,20 +11,21 @@ using namespace avx512;
 struct Row {
   static constexpr std::int64_t kBytes = 82;
   static constexpr Wide kForm = Wide::kRuns16;
+  static constexpr bool kSigned = true;
 
-  [[gnu::always_inline]] static RowBlock row(const std::byte* block, const __m512i (&x)[4], __m512i start) {
-    (void)start;
+  [[gnu::always_inline]] static void row(const std::byte* block, RowBlock& row) {
     const auto high = load_as<std::uint64_t>(block + 66);  // 2 bits of each index
-    const __m512i sums = signed_sums(
+    set_signed(
+        row,
         [&](int n) {
           return kIq2SBook[std::to_integer<std::size_t>(block[2 + n]) | (high >> (2 * n) & 3U) << 8];
         },
-        block + 34, x);
-    return {sums, half_step_scales(block, nibbles(load_as<std::uint64_t>(block + 74)), 0.25F)};
+        block + 34);
+    row.scales = half_step_scales(block, nibbles(load_as<std::uint64_t>(block + 74)), 0.25F);
   }
 };
 
-void run(const GemmArgs& a) { run_rows<Row>(a); }
+void run(const GemmArgs& a) { run_gemm<RowGemm<Row>>(a); }
 }  // namespace
 }  // namespace deepwell
 DW_ISA_END

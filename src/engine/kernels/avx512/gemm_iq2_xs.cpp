@@ -11,21 +11,22 @@ using namespace avx512;
 struct Row {
   static constexpr std::int64_t kBytes = 74;
   static constexpr Wide kForm = Wide::kRuns16;
+  static constexpr bool kSigned = true;
 
-  [[gnu::always_inline]] static RowBlock row(const std::byte* block, const __m512i (&x)[4], __m512i start) {
-    (void)start;
+  [[gnu::always_inline]] static void row(const std::byte* block, RowBlock& row) {
     const __m512i words = load(block + 2);
     alignas(64) std::uint16_t indices[32];
     alignas(32) std::byte negative[32];
     _mm512_store_si512(indices, _mm512_and_si512(words, _mm512_set1_epi16(511)));
     _mm256_store_si256(reinterpret_cast<__m256i*>(negative),
                        even_signs(_mm512_cvtepi16_epi8(_mm512_srli_epi16(words, 9))));
-    const __m512i sums = signed_sums([&](int n) { return kIq2XsBook[indices[n]]; }, negative, x);
-    return {sums, half_step_scales(block, nibbles(load_as<std::uint64_t>(block + 66)), 0.25F)};
+    set_signed(
+        row, [&](int n) { return kIq2XsBook[indices[n]]; }, negative);
+    row.scales = half_step_scales(block, nibbles(load_as<std::uint64_t>(block + 66)), 0.25F);
   }
 };
 
-void run(const GemmArgs& a) { run_rows<Row>(a); }
+void run(const GemmArgs& a) { run_gemm<RowGemm<Row>>(a); }
 }  // namespace
 }  // namespace deepwell
 DW_ISA_END

@@ -11,18 +11,19 @@ using namespace avx512;
 struct Row {
   static constexpr std::int64_t kBytes = 110;
   static constexpr Wide kForm = Wide::kRuns32;
+  static constexpr bool kSigned = true;
 
-  [[gnu::always_inline]] static RowBlock row(const std::byte* block, const __m512i (&x)[4], __m512i start) {
-    (void)start;
+  [[gnu::always_inline]] static void row(const std::byte* block, RowBlock& row) {
     const auto high = load_as<std::uint64_t>(block + 66);  // a bit of each index
-    const __m512i sums = signed_sums(
+    set_signed(
+        row,
         [&](int n) { return kIq3SBook[std::to_integer<std::size_t>(block[2 + n]) | (high >> n & 1U) << 8]; },
-        block + 74, x);
-    return {sums, odd_scales(half_everywhere(block), nibbles(load_as<std::uint32_t>(block + 106)), 1.0F)};
+        block + 74);
+    row.scales = odd_scales(half_everywhere(block), nibbles(load_as<std::uint32_t>(block + 106)), 1.0F);
   }
 };
 
-void run(const GemmArgs& a) { run_rows<Row>(a); }
+void run(const GemmArgs& a) { run_gemm<RowGemm<Row>>(a); }
 }  // namespace
 }  // namespace deepwell
 DW_ISA_END

@@ -11,20 +11,20 @@ using namespace avx512;
 struct Row {
   static constexpr std::int64_t kBytes = 98;
   static constexpr Wide kForm = Wide::kRuns32;
+  static constexpr bool kSigned = true;
 
-  [[gnu::always_inline]] static RowBlock row(const std::byte* block, const __m512i (&x)[4], __m512i start) {
-    (void)start;
+  [[gnu::always_inline]] static void row(const std::byte* block, RowBlock& row) {
     const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block + 66));
     alignas(32) std::byte negative[32];
     _mm256_store_si256(reinterpret_cast<__m256i*>(negative), even_signs_of_words(words));
-    const __m512i sums = signed_sums(
-        [&](int n) { return kIq3XxsBook[std::to_integer<std::size_t>(block[2 + n])]; }, negative, x);
+    set_signed(
+        row, [&](int n) { return kIq3XxsBook[std::to_integer<std::size_t>(block[2 + n])]; }, negative);
     const __m512i steps = _mm512_castsi256_si512(_mm256_srli_epi32(words, 28));
-    return {sums, half_step_scales(block, steps, 0.5F)};
+    row.scales = half_step_scales(block, steps, 0.5F);
   }
 };
 
-void run(const GemmArgs& a) { run_rows<Row>(a); }
+void run(const GemmArgs& a) { run_gemm<RowGemm<Row>>(a); }
 }  // namespace
 }  // namespace deepwell
 DW_ISA_END

@@ -4,16 +4,18 @@
 #include "engine/kernels/avx512/gemm_int8.h"
 #include "engine/quant/wide_rows.h"
 
-// Products of one column with types that are widened otherwise: a row's weights are made 64 at a time in a
+// Products of one tile with types that are widened otherwise: a row's weights are made 64 at a time in a
 // register, signs go to the activations, and nothing is written. The same bits as gemm_wide: integer sums of
 // runs are exact, and the floats are added in its order, all 16 rows at once.
 
 DW_AVX512_BEGIN
 namespace deepwell::avx512 {
 
-/// A block of a row: its sums of 16 runs of 16 steps, and the runs' scales (of 16 or 8 of them).
+/// A block of a row: 256 levels, 64 a register, where they are less than 0 (of types whose levels are above
+/// 0, with signs), and the scales of its runs, 16 or 8 of them.
 struct RowBlock {
-  __m512i sums;
+  __m512i levels[4];
+  __mmask64 negative[4];
   __m512 scales;
 };
 
@@ -33,17 +35,24 @@ inline __m512i fold_runs(__m512i a, __m512i b, __m512i c, __m512i d) {
   return _mm512_permutexvar_epi32(order, lane_sums(a, b, c, d));
 }
 
-/// Levels above 0 in `steps`; where a bit of `negative` is set the weight is less than 0.
-inline __m512i signed_dot(__m512i steps, std::uint64_t negative, __m512i x) {
+/// The sums of a block's 16 runs of 16 steps with one column. Levels without signs are 64 too large, twice
+/// what the starts of the runs make good.
+template <bool kSigned>
+[[gnu::always_inline]] inline __m512i run_sums(const RowBlock& row, const __m512i* x, __m512i starts) {
   const __m512i zero = _mm512_setzero_si512();
-  return _mm512_dpbusd_epi32(zero, steps, _mm512_mask_sub_epi8(x, _cvtu64_mask64(negative), zero, x));
+  __m512i dot[4];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i)
+    dot[i] = _mm512_dpbusd_epi32(zero, row.levels[i],
+                                 kSigned ? _mm512_mask_sub_epi8(x[i], row.negative[i], zero, x[i]) : x[i]);
+  const __m512i sums = fold_runs(dot[0], dot[1], dot[2], dot[3]);
+  return kSigned ? sums : _mm512_add_epi32(sums, _mm512_add_epi32(starts, starts));
 }
 
 /// Levels of -1, 0 and 1, in eighths: 8 times as many and one more, or less where `down`; 64 too large.
-inline __m512i eighths_dot(__m512i levels, __mmask8 down, __m512i x) {
+inline __m512i eighths(__m512i levels, __mmask8 down) {
   const __m512i eight = _mm512_and_si512(_mm512_slli_epi16(levels, 3), _mm512_set1_epi8(-8));
-  const __m512i shift = _mm512_mask_blend_epi64(down, _mm512_set1_epi8(65), _mm512_set1_epi8(63));
-  return _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_add_epi8(eight, shift), x);
+  return _mm512_add_epi8(eight, _mm512_mask_blend_epi64(down, _mm512_set1_epi8(65), _mm512_set1_epi8(63)));
 }
 
 /// Bytes of 7 signs get the eighth, which makes the number of minus signs even (kEvenSigns).
@@ -97,22 +106,18 @@ template <class Entry>
                            at(11), at(12), at(13), at(14), at(15));
 }
 
-/// The sums of a block's 16 runs of 16: levels are entries of a codebook of 8 or of 4 bytes, entry(i) number
-/// i's; a bit of `negative` a weight tells which are less than 0.
+/// A block's levels are entries of a codebook of 8 or of 4 bytes, entry(i) number i's; a bit of `negative` a
+/// weight tells which are less than 0.
 template <class Entry>
-[[gnu::always_inline]] inline __m512i signed_sums(Entry entry, const std::byte* negative,
-                                                  const __m512i (&x)[4]) {
-  __m512i dot[4];
+[[gnu::always_inline]] inline void set_signed(RowBlock& row, Entry entry, const std::byte* negative) {
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
-    __m512i levels;
     if constexpr (sizeof(entry(0)) == 8)
-      levels = eight_entries([&](int n) { return entry(8 * i + n); });
+      row.levels[i] = eight_entries([&](int n) { return entry(8 * i + n); });
     else
-      levels = sixteen_entries([&](int n) { return entry(16 * i + n); });
-    dot[i] = signed_dot(levels, load_as<std::uint64_t>(negative + 8 * i), x[i]);
+      row.levels[i] = sixteen_entries([&](int n) { return entry(16 * i + n); });
+    row.negative[i] = _cvtu64_mask64(load_as<std::uint64_t>(negative + 8 * i));
   }
-  return fold_runs(dot[0], dot[1], dot[2], dot[3]);
 }
 
 /// Register i's lane j becomes register j's lane i.
@@ -146,41 +151,51 @@ inline void transpose(__m512i (&m)[16]) {
   }
 }
 
-/// T::row(block, x, starts) gives a RowBlock; x are the block's 256 activations, starts those of its runs.
+/// T::row(block, row) fills a RowBlock.
 template <class T>
-void run_rows(const GemmArgs& a) {
-  const ActivationTile& x = *a.tile;
-  DW_CHECK(x.width == 1);
-  const std::int64_t blocks = x.k / WideRows::kBlock, row_bytes = blocks * T::kBytes;
-  const std::int64_t stride = round_up(kGroupRows * row_bytes, 64);
-  for (std::int64_t g = 0; g < a.group_count; ++g) {
+struct RowGemm {
+  template <int C, bool kFetch>
+  static void pass(const GemmArgs& a, std::int64_t g) {
+    const ActivationTile& x = *a.tile;
+    const std::int64_t blocks = x.k / WideRows::kBlock, row_bytes = blocks * T::kBytes;
+    const std::int64_t stride = round_up(kGroupRows * row_bytes, 64);
     const std::byte* group = a.groups + g * stride;
-    __m512 total = _mm512_setzero_ps();
+    __m512 totals[C];
+    for (int c = 0; c < C; ++c) totals[c] = _mm512_setzero_ps();
     for (std::int64_t b = 0; b < blocks; ++b) {
-      fetch_next_group(group, stride, b, blocks);
-      __m512i words[4], sums[16], scales[16];
-      for (int i = 0; i < 4; ++i) words[i] = _mm512_loadu_si512(x.steps + b * 64 + 16 * i);
-      const std::int32_t* starts = x.starts[0] + b * 16;
-      const __m512i start = _mm512_loadu_si512(starts);
+      if constexpr (kFetch) fetch_next_group(group, stride, b, blocks);
+      __m512i words[C][4], starts[C], sums[C][16], scales[16];
+      for (int c = 0; c < C; ++c) {  // a column's, one after another
+        alignas(64) std::int32_t line[80];
+        for (int w = 0; w < 64; ++w) line[w] = x.steps[(b * 64 + w) * C + c];
+        for (int s = 0; s < 16; ++s) line[64 + s] = x.starts[0][(b * 16 + s) * C + c];
+        for (int i = 0; i < 4; ++i) words[c][i] = _mm512_load_si512(line + 16 * i);
+        starts[c] = _mm512_load_si512(line + 64);
+      }
       for (int r = 0; r < kGroupRows; ++r) {
-        const RowBlock row = T::row(group + r * row_bytes + b * T::kBytes, words, start);
-        sums[r] = row.sums;
+        RowBlock row;
+        T::row(group + r * row_bytes + b * T::kBytes, row);
+#pragma GCC unroll 4
+        for (int c = 0; c < C; ++c) sums[c][r] = run_sums<T::kSigned>(row, words[c], starts[c]);
         scales[r] = _mm512_castps_si512(row.scales);
       }
-      transpose(sums);
       transpose(scales);
       constexpr int kRuns = WideRows::run(T::kForm) / 16;
-      __m512 sum = _mm512_setzero_ps();
+      for (int c = 0; c < C; ++c) {
+        transpose(sums[c]);
+        __m512 sum = _mm512_setzero_ps();
 #pragma GCC unroll 16
-      for (int s = 0; s < 16 / kRuns; ++s) {
-        const __m512i acc = kRuns == 1 ? sums[s] : _mm512_add_epi32(sums[2 * s % 16], sums[(2 * s + 1) % 16]);
-        sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc), _mm512_castsi512_ps(scales[s]), sum);
+        for (int s = 0; s < 16 / kRuns; ++s) {
+          const __m512i acc =
+              kRuns == 1 ? sums[c][s] : _mm512_add_epi32(sums[c][2 * s % 16], sums[c][(2 * s + 1) % 16]);
+          sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc), _mm512_castsi512_ps(scales[s]), sum);
+        }
+        totals[c] = _mm512_fmadd_ps(sum, broadcast(x.scales + b * C + c), totals[c]);
       }
-      total = _mm512_fmadd_ps(sum, broadcast(x.scales + b), total);
     }
-    store_columns<1>(a, g, &total);
+    store_columns<C>(a, g, totals);
   }
-}
+};
 
 }  // namespace deepwell::avx512
 DW_ISA_END
