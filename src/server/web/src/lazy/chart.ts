@@ -52,6 +52,7 @@ export class Chart {
       {
         width: this.box.clientWidth,
         height: this.box.clientHeight,
+        padding: [null, 42, null, null], // half of the last time, which stands around the right edge
         cursor: { y: false, points: { size: 6 } },
         legend: { show: false },
         scales: {
