@@ -6,7 +6,8 @@
 
 namespace deepwell {
 
-/// cgroup_cpu_quota() where /proc and /sys lie below `root`.
-std::optional<double> cgroup_cpu_quota_below(const std::string& root);
+/// CPUs the cgroups allow (cgroup v2 cpu.max or v1 cfs quota; the strictest on the way up), where /proc and
+/// /sys lie below `root`; nothing when unlimited.
+std::optional<double> cgroup_cpu_quota(const std::string& root);
 
 }  // namespace deepwell

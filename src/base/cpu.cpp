@@ -117,7 +117,6 @@ bool has_avx512_bf16() { return best_isa() == Isa::kAvx512 && __builtin_cpu_supp
 bool has_avx512_vbmi() { return best_isa() == Isa::kAvx512 && __builtin_cpu_supports("avx512vbmi"); }
 
 int physical_cores() { return machine_topology().threads(); }
-int logical_cpus() { return static_cast<int>(machine_topology().cpus.size()); }
 
 std::optional<double> parse_cpu_max(std::string_view text) {
   std::istringstream in{std::string(text)};
@@ -127,9 +126,7 @@ std::optional<double> parse_cpu_max(std::string_view text) {
   return quota / period;
 }
 
-std::optional<double> cgroup_cpu_quota() { return cgroup_cpu_quota_below(""); }
-
-std::optional<double> cgroup_cpu_quota_below(const std::string& root) {
+std::optional<double> cgroup_cpu_quota(const std::string& root) {
   const auto version2 = [](const std::string& folder) {
     const auto text = read_system_file(folder + "/cpu.max");
     return text ? parse_cpu_max(*text) : std::nullopt;

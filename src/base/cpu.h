@@ -38,13 +38,6 @@ bool has_avx512_vbmi();  ///< and best_isa() is kAvx512
 /// quota (rounded up). At least 1.
 int physical_cores();
 
-/// CPUs of the affinity mask, SMT siblings counted apart, no quota applied. At least 1.
-int logical_cpus();
-
-/// CPUs the cgroups allow (cgroup v2 cpu.max or v1 cfs quota; the strictest on the way up), or nothing when
-/// unlimited.
-std::optional<double> cgroup_cpu_quota();
-
 /// "AMD EPYC 9B14", or "unknown CPU".
 std::string cpu_name();
 

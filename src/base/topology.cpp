@@ -144,7 +144,7 @@ Topology read_topology(const std::string& root) {
   const bool any_fast =
       std::any_of(topology.cpus.begin(), topology.cpus.end(), [](const Cpu& cpu) { return cpu.fast; });
   for (Cpu& cpu : topology.cpus) cpu.fast |= !any_fast;  // what is best here is fast here
-  topology.quota = cgroup_cpu_quota_below(root);
+  topology.quota = cgroup_cpu_quota(root);
   return topology;
 }
 
