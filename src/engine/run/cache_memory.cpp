@@ -219,6 +219,9 @@ void CacheMemory::describe(EngineStats& stats) const {
   stats.prefix_found_tokens = found_tokens_;
   stats.swapped_bytes = swapped_bytes_;
   stats.prefix_disk_found_tokens = read_tokens_;
+}
+
+void CacheMemory::describe_disk(EngineStats& stats) const {
   if (disk_ == nullptr) return;
   stats.prefix_disk_bytes = disk_->bytes();
   stats.prefix_disk_written_bytes = disk_->written_bytes();

@@ -46,6 +46,8 @@ class CacheMemory {
   void swap_in(Sequence& sequence);
 
   void describe(EngineStats& stats) const;
+  /// What is on the disk, which takes it in meanwhile. Any thread.
+  void describe_disk(EngineStats& stats) const;
 
  private:
   bool make_free(std::int64_t pages);

@@ -83,6 +83,7 @@ class Scheduler final : public Engine {
     if (!idle_) stats.stalled_seconds = seconds_between(beat_, now);
     stats.prompt_tokens_per_second = prompt_rate_.per_second(now);
     stats.generated_tokens_per_second = generated_rate_.per_second(now);
+    memory_.describe_disk(stats);
     return stats;
   }
 

@@ -4,6 +4,7 @@
 // an engine without a prefix cache.
 #include <fstream>
 
+#include "support/eventually.h"
 #include "tiny_engine.h"
 
 namespace deepwell {
@@ -187,6 +188,8 @@ TEST(Prefix, OutlivesTheEngineOnDiskForTheSameModelAndSettings) {
     const auto engine = engine_on(temp);
     answer(*engine, request);
     EXPECT_EQ(answer(*engine, request).info.cached_tokens, 384);  // wanted twice: worth the disk
+    EXPECT_TRUE(eventually([&] { return engine->stats().prefix_disk_bytes > 0; }))
+        << "no step comes after it";
   }
   {
     const auto engine = engine_on(temp);
