@@ -121,7 +121,8 @@ TEST(SlicedExperts, HaveTheBitsOfOneNode) {
   const RandomMatrix down(TypeId::kQ6_K, kExperts * kWidth, kFfn, 3, one);
   const auto x = random_floats(kTokens * kWidth, 4);
   std::vector<std::int32_t> ids;
-  for (std::int32_t i = 0; i < kTokens * kUsed; ++i) ids.push_back(i * 7 % kExperts);
+  for (std::int32_t i = 0; i < kTokens * kUsed; ++i)
+    ids.push_back(static_cast<std::int32_t>(i * 7 % kExperts));
   const std::vector<float> weights(ids.size(), 0.5F);
   Scratch scratch;
   const auto compute = [&](ThreadPool& pool, bool late) {
