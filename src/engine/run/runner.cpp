@@ -78,16 +78,18 @@ Result<std::unique_ptr<Runner>> Runner::load(std::shared_ptr<const ModelFile> fi
 template <class Compute>
 Status Runner::compute(const Batch& batch, Compute&& on) {
   const ScratchScope scope(scratch_);
-  const int outside = threads_->use(threads_for(batch.rows()));  // of the step that this one interrupts
+  const struct Outside {  // threads of the step that this one interrupts
+    ThreadPool& pool;
+    int threads;
+    ~Outside() { pool.use(threads); }
+  } outside{*threads_, threads_->use(threads_for(batch.rows()))};
   // Nobody waits longer for the first token of all.
   if (!first_step_) late_.pack(kBytesAStep * (1 + batch.rows() / kRowsAStep), *threads_);
   first_step_ = false;
   try {
     Context context{*threads_, scratch_, exact_, &between_layers_};
     on(context);
-    threads_->use(outside);
   } catch (const std::bad_alloc&) {
-    threads_->use(outside);
     return Error{
         ErrorCode::kIo,
         fmt::format("there is no memory to compute {} tokens at once (beside {} of work memory taken); "
