@@ -41,13 +41,6 @@ Status set_switch(bool& field, const Values& values) {
   return Done{};
 }
 
-Status set_cache_type(ServeSettings& s, const Values& values) {
-  const auto type = parse_cache_type(values.back());
-  if (!type) return Error{ErrorCode::kInvalid, fmt::format("'{}' must be f16, bf16 or f32", values.back())};
-  s.engine.cache_type = *type;
-  return Done{};
-}
-
 /// One of `names`, as `parse` reads them.
 template <class Word, class Parse, class Names>
 Status set_word(Word& field, const Values& values, Parse parse, const Names& names) {
@@ -135,7 +128,9 @@ const SettingSpec kSettings[] = {
     {"queue", Kind::kOne, "N", "Requests that may wait; beyond it 429 (1024)",
      [](ServeSettings& s, const Values& v) { return set_whole(s.engine.queue, v, 0, kInt); }},
     {"cache-type", Kind::kOne, "TYPE", "How the KV cache is kept: f16, bf16, f32 or q8 (f16)",
-     set_cache_type},
+     [](ServeSettings& s, const Values& v) {
+       return set_word(s.engine.cache_type, v, parse_cache_type, kCacheTypeNames);
+     }},
     {"draft", Kind::kOne, "HOW",
      "Who guesses tokens for the model to verify: auto, ngram (the text so far), mtp (the model's own "
      "layer), "
