@@ -19,6 +19,8 @@ std::string variable_name(const std::string& flag) {
 
 void name_flag_variables(CLI::App& root) {
   for (CLI::App* command : root.get_subcommands([](const CLI::App*) { return true; })) {
+    command->parse_complete_callback(
+        [] {});  // else CLI11 reads the variables of all commands, whichever runs
     if (command->get_option_no_throw("--config") != nullptr) continue;
     for (CLI::Option* option : command->get_options())
       if (!option->get_lnames().empty() && option != command->get_help_ptr() && option->get_envname().empty())

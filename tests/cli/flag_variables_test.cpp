@@ -17,6 +17,7 @@ class FlagVariablesTest : public testing::Test {
     CLI::App* bench = app_.add_subcommand("bench");
     bench->add_option("--cache-type", type_);
     bench->add_flag("--fast", fast_);
+    bench->add_option("--port", port_)->check(CLI::Range(1, 65535));
     CLI::App* serve = app_.add_subcommand("serve");
     serve->add_option("--cache-type", serve_type_);
     serve->add_option("--config", config_);
@@ -26,6 +27,7 @@ class FlagVariablesTest : public testing::Test {
   ~FlagVariablesTest() override {
     unsetenv("DEEPWELL_CACHE_TYPE");
     unsetenv("DEEPWELL_FAST");
+    unsetenv("DEEPWELL_PORT");
   }
   void parse(std::vector<const char*> words) {
     words.insert(words.begin(), "deepwell");
@@ -35,6 +37,7 @@ class FlagVariablesTest : public testing::Test {
   CLI::App app_;
   std::string type_ = "f16", serve_type_ = "f16", config_;
   bool fast_ = false;
+  int port_ = 80;
 };
 
 TEST_F(FlagVariablesTest, AVariableSetsTheFlag) {
@@ -52,6 +55,13 @@ TEST_F(FlagVariablesTest, TheFlagWins) {
 TEST_F(FlagVariablesTest, ACommandWithItsOwnConfigIsLeftAlone) {
   parse({"serve"});
   EXPECT_EQ(serve_type_, "f16");
+}
+
+TEST_F(FlagVariablesTest, AVariableOfACommandThatDoesNotRunIsNotLookedAt) {
+  setenv("DEEPWELL_PORT", "0", 1);
+  EXPECT_NO_THROW(parse({"serve"}));
+  EXPECT_EQ(port_, 80);
+  EXPECT_THROW(parse({"bench"}), CLI::ValidationError);
 }
 
 }  // namespace

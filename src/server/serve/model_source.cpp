@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 
 #include "base/memory.h"
 #include "engine/run/describe.h"
@@ -70,15 +69,6 @@ ModelSource models_here(const ServeSettings& settings) {
             return load(settings, path, id, progress);
           },
           available_memory_bytes};
-}
-
-std::string id_for(const std::string& name, const std::string& path) {
-  std::error_code ignored;
-  if (name != path && !std::filesystem::exists(name, ignored)) return name;
-  std::string stem = std::filesystem::path(path).filename().string();
-  if (stem.ends_with(".gguf")) stem.resize(stem.size() - 5);
-  if (const auto part = stem.find("-00001-of-"); part != std::string::npos) stem.resize(part);
-  return stem;
 }
 
 }  // namespace deepwell

@@ -18,10 +18,13 @@
 #include <filesystem>
 #include <future>
 #include <optional>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "server/app/app.h"
 #include "server/app/span_exporter.h"
+#include "server/serve/model_names.h"
 #include "server/serve/model_source.h"
 #include "store/file_lock.h"
 #include "store/store.h"
@@ -61,15 +64,15 @@ Result<FileLock> own_folder(const std::string& folder) {
 
 /// Makes all models known, and loads the first: a server that cannot answer at all says so at once.
 Status open_models(const ServeSettings& settings, ModelPool& models) {
-  for (std::size_t i = 0; i < settings.models.size(); ++i) {
-    DW_TRY(const std::string path, resolve_model(settings.models[i]));
-    const std::string id = id_for(settings.models[i], path);
-    DW_RETURN_IF_ERROR(models.add(id, path));
-    for (const std::string& alias : settings.aliases) {
-      const auto equals = alias.find('=');
-      if (equals == std::string::npos ? i == 0 : alias.substr(equals + 1) == settings.models[i])
-        DW_RETURN_IF_ERROR(models.alias(alias.substr(0, equals), id));
-    }
+  std::vector<std::string> ids;
+  for (const std::string& name : settings.models) {
+    DW_TRY(const std::string path, resolve_model(name));
+    ids.push_back(id_for(name, path));
+    DW_RETURN_IF_ERROR(models.add(ids.back(), path));
+  }
+  for (const std::string& text : settings.aliases) {
+    DW_TRY(const Alias alias, parse_alias(text, settings.models, ids));
+    DW_RETURN_IF_ERROR(models.alias(alias.name, alias.id));
   }
   std::promise<Status> loaded;
   models.use("", {[&](const Result<ModelUse>& first) {
