@@ -17,8 +17,8 @@ Sequence* Places::next() {
   Sequence* best = nullptr;
   Sequence* displaced = nullptr;
   {
-    const std::lock_guard lock(mutex_);
-    best = queue_.best();
+    const std::lock_guard lock(shared_.mutex);
+    best = shared_.queue.best();
     if (best == nullptr) return nullptr;
     if (static_cast<int>(running_.size()) >= parallel_) {
       displaced = displaced_by(*best);
@@ -34,9 +34,9 @@ Sequence* Places::next_amid_step() {
   Sequence* best = nullptr;
   Sequence* displaced = nullptr;
   {
-    const std::lock_guard lock(mutex_);
-    best = queue_.best();
-    if (best == nullptr || best->has_started() || !queue_.is_owed(*best)) return nullptr;
+    const std::lock_guard lock(shared_.mutex);
+    best = shared_.queue.best();
+    if (best == nullptr || best->has_started() || !shared_.queue.is_owed(*best)) return nullptr;
     const auto goes_before = [&](const Sequence* other) {
       return other->request.priority < best->request.priority;
     };
@@ -56,10 +56,10 @@ Sequence* Places::next_amid_step() {
 Sequence* Places::displaced_by(const Sequence& waiting) const {
   Sequence* worst = nullptr;
   const auto key = [&](const Sequence* s) {
-    return std::pair(s->request.priority, queue_.running(s->request.account));
+    return std::pair(s->request.priority, shared_.queue.running(s->request.account));
   };
   for (Sequence* sequence : running_)
-    if (queue_.may_displace(waiting, *sequence) && (worst == nullptr || key(worst) <= key(sequence)))
+    if (shared_.queue.may_displace(waiting, *sequence) && (worst == nullptr || key(worst) <= key(sequence)))
       worst = sequence;
   return worst;
 }
@@ -84,7 +84,7 @@ bool Places::make_room(const Sequence& sequence) {
     if (swap_out_one(sequence)) continue;
     Sequence* displaced = nullptr;
     {
-      const std::lock_guard lock(mutex_);
+      const std::lock_guard lock(shared_.mutex);
       displaced = displaced_by(sequence);
     }
     if (displaced == nullptr) return false;
@@ -109,21 +109,24 @@ bool Places::swap_out_one(const Sequence& except) {
 void Places::take(Sequence& sequence) {
   std::erase(aside_, &sequence);
   running_.push_back(&sequence);
-  const std::lock_guard lock(mutex_);
-  queue_.start(&sequence);  // first: those that have started have another place in the queue
-  if (!sequence.has_started()) sequence.started = Clock::now();
-  stats_.running = static_cast<int>(running_.size());
+  const std::lock_guard lock(shared_.mutex);
+  shared_.queue.start(&sequence);  // first: those that have started have another place in the queue
+  if (!sequence.has_started()) {
+    sequence.started = Clock::now();
+    shared_.forecast.note_start(sequence, seconds_between(sequence.submitted, sequence.started));
+  }
+  shared_.stats.running = static_cast<int>(running_.size());
 }
 
 void Places::put_aside(Sequence& sequence) {
   std::erase(running_, &sequence);
   aside_.push_back(&sequence);
   speculation_.put_aside(sequence);
-  const std::lock_guard lock(mutex_);
-  queue_.add(&sequence);  // first, so that its account never looks idle
-  queue_.stop(&sequence);
-  ++stats_.preemptions;
-  stats_.running = static_cast<int>(running_.size());
+  const std::lock_guard lock(shared_.mutex);
+  shared_.queue.add(&sequence);  // first, so that its account never looks idle
+  shared_.queue.stop(&sequence);
+  ++shared_.stats.preemptions;
+  shared_.stats.running = static_cast<int>(running_.size());
 }
 
 // From those put aside, then from those that started later.
@@ -143,10 +146,10 @@ void Places::leave(Sequence& sequence) {
   const bool running = std::erase(running_, &sequence) > 0;
   std::erase(aside_, &sequence);
   if (running)
-    queue_.stop(&sequence);
+    shared_.queue.stop(&sequence);
   else
-    queue_.remove(&sequence);
-  stats_.running = static_cast<int>(running_.size());
+    shared_.queue.remove(&sequence);
+  shared_.stats.running = static_cast<int>(running_.size());
 }
 
 }  // namespace deepwell

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <mutex>
 #include <vector>
 
 #include "engine/run/cache_memory.h"
-#include "engine/run/fair_queue.h"
+#include "engine/run/shared_state.h"
 #include "engine/run/speculation.h"
 
 namespace deepwell {
@@ -14,18 +13,11 @@ namespace deepwell {
 /// need be from one that runs and has the lesser claim; that one is put aside and keeps its pages until
 /// somebody needs them.
 ///
-/// Threads   one, the engine's. What others see of it, the queue and the figures, changes under their lock.
+/// Threads   one, the engine's.
 class Places {
  public:
-  /// `mutex` guards `queue` and `stats`.
-  Places(int parallel, std::mutex& mutex, FairQueue& queue, EngineStats& stats, CacheMemory& memory,
-         Speculation& speculation)
-      : parallel_(parallel),
-        mutex_(mutex),
-        queue_(queue),
-        stats_(stats),
-        memory_(memory),
-        speculation_(speculation) {}
+  Places(int parallel, SharedState& shared, CacheMemory& memory, Speculation& speculation)
+      : parallel_(parallel), shared_(shared), memory_(memory), speculation_(speculation) {}
 
   /// In the order in which they took their places.
   const std::vector<Sequence*>& running() const { return running_; }
@@ -51,9 +43,7 @@ class Places {
   void put_aside(Sequence& sequence);
 
   const int parallel_;
-  std::mutex& mutex_;
-  FairQueue& queue_;
-  EngineStats& stats_;
+  SharedState& shared_;
   CacheMemory& memory_;
   Speculation& speculation_;
   std::vector<Sequence*> running_;
