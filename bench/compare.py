@@ -117,9 +117,11 @@ def parse_batched(text, test):
 class Peer:
     """A peer's two programs and the flags worth trying, as far as its --help knows them."""
 
-    def __init__(self, name, bench, batched, choices, depth):
-        """`depth(test)`: the words by which llama-bench times generation behind a context."""
+    def __init__(self, name, bench, batched, choices, depth, equal=False):
+        """`depth(test)`: the words by which llama-bench times generation behind a context; `equal`: the -batched
+        program feeds all sequences the same tokens, which then choose the same experts."""
         self.name, self.bench, self.batched, self.choices, self.depth = name, bench, batched, choices, depth
+        self.equal = equal
 
     def program(self, test):
         return self.batched if test.batched else self.bench
@@ -205,11 +207,11 @@ class Comparison:
                                str(self.options.threads), "--json"], codes=(0, 1))
         return parse_peak(out)
 
-    def deepwell(self, test):
+    def deepwell(self, test, equal=False):
         out, _ = self.checked([
             self.options.deepwell, "bench", self.options.model, "-p", str(test.prompt), "-n", str(test.generated),
             "-b", str(test.batch), "-d", str(test.depth), "-t", str(self.options.threads),
-            "-r", str(self.options.repeats), "--json"])
+            "-r", str(self.options.repeats), "--json", *(["--equal"] if equal else [])])
         rates, fraction = parse_deepwell(out)
         return statistics.median(rates), fraction
 
@@ -243,7 +245,7 @@ class Comparison:
         pairs = []
         before = self.peak()
         for number in range(self.options.pairs):
-            ours, fraction = self.deepwell(test)
+            ours, fraction = self.deepwell(test, peer.equal and test.batched)
             theirs = self.peer(peer, test, flags, self.options.repeats)
             after = self.peak()
             kept = moved(before["int8_gops"], after["int8_gops"]) <= PEAK_MOVES_MAX
@@ -335,7 +337,8 @@ def parse_arguments(arguments):
 
 def peers_of(options):
     return [peer for peer in (Peer("llama.cpp", options.llama_bench, options.llama_batched, LLAMA_CHOICES, llama_depth),
-                              Peer("ik_llama.cpp", options.ik_bench, options.ik_batched, IK_CHOICES, ik_depth))
+                              Peer("ik_llama.cpp", options.ik_bench, options.ik_batched, IK_CHOICES, ik_depth,
+                                   equal=True))
             if peer.bench or peer.batched]
 
 

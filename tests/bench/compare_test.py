@@ -149,6 +149,14 @@ class Pairing(unittest.TestCase):
         self.assertAlmostEqual(result["deepwell_peak_fraction"], 0.5)
         self.assertAlmostEqual(result["peer_peak_fraction"], 0.5 / 1.9)
 
+    def test_sequences_are_equal_where_the_peer_feeds_them_so(self):
+        peer = compare.Peer("ik_llama.cpp", "ik", "ik-b", compare.IK_CHOICES, compare.ik_depth, equal=True)
+        for test, equal in (("b4", True), ("pp16", False)):
+            calls = []
+            runner = comparison(lambda command, calls=calls: calls.append(command) or (0, DEEPWELL, ""), 1)
+            runner.deepwell(one(test), peer.equal and one(test).batched)
+            self.assertEqual("--equal" in calls[0], equal)
+
     def test_pairs_in_which_the_peak_moved_do_not_count(self):
         # Over the pairs: 900 -> 450 (dropped), 450 -> 900 (dropped), 900 -> 730 (kept), 730 -> 580 (dropped).
         machine = Machine([900.0, 450.0, 900.0, 730.0, 580.0], lambda c: 100.0)

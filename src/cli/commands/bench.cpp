@@ -32,7 +32,7 @@ struct Flags {
   PinThreads pin = PinThreads::kAuto;
   int repeats = 3, chunk = 512;
   std::int64_t expert_cache = -1;
-  bool json = false, no_peak = false, shared = false;
+  bool json = false, no_peak = false, shared = false, equal = false;
   std::string text =
       "Here is a list of rivers and the seas they flow into.\n\n"
       "The Rhine flows into the North Sea.\nThe Danube flows into the Black Sea.\n";
@@ -57,7 +57,8 @@ double now() {
 /// Sequences that can be fed tokens; what they say does not matter for speed.
 class Feeder {
  public:
-  Feeder(Runner& runner, std::int64_t batch) : runner_(runner) {
+  /// `equal`: each gets the same tokens.
+  Feeder(Runner& runner, std::int64_t batch, bool equal) : runner_(runner), equal_(equal) {
     for (std::int64_t i = 0; i < batch; ++i) caches_.emplace_back(runner.cache());
     done_.assign(static_cast<std::size_t>(batch), 0);
   }
@@ -74,7 +75,7 @@ class Feeder {
       sequences_.push_back({static_cast<std::int64_t>(tokens_.size()), count, &caches_[s], prompt});
       for (std::int64_t i = 0; i < count; ++i) {
         tokens_.push_back(static_cast<std::int32_t>(
-            (done_[s] * 7919 + static_cast<std::int64_t>(s) * 104729 + 17) % vocabulary));
+            (done_[s] * 7919 + (equal_ ? 0 : static_cast<std::int64_t>(s)) * 104729 + 17) % vocabulary));
         positions_.push_back(static_cast<std::int32_t>(done_[s]++));
       }
       rows_.push_back(static_cast<std::int32_t>(tokens_.size()) - 1);
@@ -110,6 +111,7 @@ class Feeder {
 
  private:
   Runner& runner_;
+  const bool equal_;
   std::vector<SequenceCache> caches_;
   std::vector<std::int64_t> done_;
   std::vector<std::int32_t> tokens_, positions_, rows_;
@@ -120,18 +122,19 @@ class Feeder {
 /// Seconds from `start`, when loading began, to the logits behind a short prompt.
 Result<double> first_token(Runner& runner, double start) {
   constexpr std::int64_t kPrompt = 16;
-  Feeder feeder(runner, 1);
+  Feeder feeder(runner, 1, false);
   DW_RETURN_IF_ERROR(feeder.feed_prompt(kPrompt, kPrompt));
   return now() - start;
 }
 
 /// Tokens per second of one run.
-Result<double> measure(Runner& runner, const Test& test, std::int64_t chunk, bool shared) {
-  Feeder feeder(runner, test.batch);
-  DW_RETURN_IF_ERROR(shared ? feeder.feed_common(test.depth, chunk) : feeder.feed_prompt(test.depth, chunk));
+Result<double> measure(Runner& runner, const Test& test, const Flags& flags) {
+  Feeder feeder(runner, test.batch, flags.equal);
+  DW_RETURN_IF_ERROR(flags.shared ? feeder.feed_common(test.depth, flags.chunk)
+                                  : feeder.feed_prompt(test.depth, flags.chunk));
   const double start = now();
   if (test.prompt > 0)
-    DW_RETURN_IF_ERROR(feeder.feed_prompt(test.prompt, chunk));
+    DW_RETURN_IF_ERROR(feeder.feed_prompt(test.prompt, flags.chunk));
   else
     DW_RETURN_IF_ERROR(feeder.generate(test.generate));
   return static_cast<double>(test.tokens()) / (now() - start);
@@ -144,14 +147,15 @@ struct Fractions {
 };
 
 /// A rate against the machine's peak. A step reads the weights once for the tokens it computes together
-/// (every expert that some token may choose), and multiplies each weight once for each token; the head only
-/// where logits are wanted.
+/// (every expert that some token may choose; --equal tokens choose the same), and multiplies each weight once
+/// for each token; the head only where logits are wanted.
 Fractions fractions_of(const FitNeeds& needs, const Test& test, double tokens_per_second,
-                       const MachinePeak& peak, int chunk) {
+                       const MachinePeak& peak, const Flags& flags) {
   const bool prompt = test.prompt > 0;
-  const auto rows = static_cast<double>(test.rows(chunk));
+  const auto rows = static_cast<double>(test.rows(flags.chunk));
   const double used = static_cast<double>(needs.experts_used) / static_cast<double>(needs.experts);
-  const double touched = 1 - std::pow(1 - used, rows);  // share of the experts, were choices independent
+  const double choices = flags.equal && !prompt ? 1 : rows;
+  const double touched = 1 - std::pow(1 - used, choices);  // share of the experts, were choices independent
   const double head_rows = prompt ? 1 : rows;
   const double bytes = needs.always.bytes + needs.head.bytes + needs.routed.bytes * touched;
   const double weights =
@@ -232,17 +236,17 @@ Status bench(const Flags& flags) {
     for (const Test& test : tests) {
       const Test warm_up{std::min<std::int64_t>(test.prompt, 64), std::min<std::int64_t>(test.generate, 4),
                          test.batch, 0};
-      DW_RETURN_IF_ERROR(measure(*runner, warm_up, flags.chunk, false));
+      DW_RETURN_IF_ERROR(measure(*runner, warm_up, flags));
       std::vector<double> rates;
       for (int i = 0; i < flags.repeats; ++i) {
-        DW_TRY(const double rate, measure(*runner, test, flags.chunk, flags.shared));
+        DW_TRY(const double rate, measure(*runner, test, flags));
         rates.push_back(rate);
       }
       std::vector<double> sorted = rates;
       std::sort(sorted.begin(), sorted.end());
       const double median = sorted[sorted.size() / 2];
       const Fractions fractions =
-          flags.no_peak ? Fractions{} : fractions_of(needs, test, median, peak, flags.chunk);
+          flags.no_peak ? Fractions{} : fractions_of(needs, test, median, peak, flags);
       if (flags.json) {
         nlohmann::ordered_json line = {
             {"test", test.name()},          {"batch", test.batch},
@@ -299,6 +303,8 @@ Command command_commands_bench() {
         ->delimiter(',')
         ->check(CLI::Range(0, 1 << 24))
         ->capture_default_str();
+    sub->add_flag("--equal", flags->equal,
+                  "All sequences get the same tokens: a mixture of experts then reads fewer of them");
     sub->add_flag("--shared", flags->shared, "The sequences' --depth tokens are the same and cached once");
     sub->add_option("-t,--threads", flags->threads, "Threads; 0: one for each fast core")
         ->delimiter(',')
