@@ -76,6 +76,23 @@ TEST_F(ApiTest, WrongFieldsAreNamed) {
   }
 }
 
+TEST_F(ApiTest, ResponsesRefuseExtrasThatTheyLack) {
+  start_saying("ok");
+  const json plain = {{"model", "fake-model"}, {"input", "Hi"}};
+  const auto with = [&](const char* name, json value) {
+    json body = plain;
+    body[name] = std::move(value);
+    return body;
+  };
+  expect_refused("/v1/responses", with("include", {"message.output_text.logprobs"}), "include[0]");
+  expect_refused("/v1/responses", with("include", {"reasoning.encrypted_content", 5}), "include[1]");
+  expect_refused("/v1/responses", with("include", "all"), "include");
+  expect_refused("/v1/responses", with("stream_options", {{"include_usage", true}}),
+                 "stream_options.include_usage");
+  post("/v1/responses", with("include", {"reasoning.encrypted_content"}), 200);
+  post("/v1/responses", with("stream_options", {{"include_obfuscation", false}}), 200);
+}
+
 TEST_F(ApiTest, WhatAsksForNothingIsAccepted) {
   start_saying("ok");
   post("/v1/chat/completions", chat({{"tools", json::array()},

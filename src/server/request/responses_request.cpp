@@ -184,6 +184,32 @@ void read_text_and_reasoning(JsonReader& reader, ResponsesRequest& out) {
   }
 }
 
+/// Extras of the answer's items: of those that this server makes, only texts have one, their log
+/// probabilities.
+void read_include(JsonReader& reader) {
+  const json* include = reader.array("include");
+  for (std::size_t i = 0; reader.ok() && include != nullptr && i < include->size(); ++i) {
+    const std::string at = fmt::format("include[{}]", i);
+    const json& extra = (*include)[i];
+    if (!extra.is_string()) return reader.fail(at, fmt::format("'{}' must be a string", at));
+    if (extra != "message.output_text.logprobs") continue;
+    ApiError error =
+        invalid_field(at, fmt::format("'{}' is '{}', which is not supported: use /v1/chat/completions", at,
+                                      extra.get<std::string>()));
+    error.code = "unsupported_parameter";
+    return reader.fail(std::move(error));
+  }
+}
+
+void read_stream_options(JsonReader& reader) {
+  const json* options = reader.object("stream_options");
+  if (options == nullptr) return;
+  JsonReader inner(*options, "stream_options.");
+  inner.harmless("include_obfuscation");  // padding, which nothing here adds
+  inner.finish();
+  if (!inner.ok()) reader.fail(inner.error());
+}
+
 }  // namespace
 
 ApiResult<ResponsesRequest> parse_responses_request(std::string_view body) {
@@ -211,9 +237,11 @@ ApiResult<ResponsesRequest> parse_responses_request(std::string_view body) {
   if (const json* metadata = reader.object("metadata")) out.metadata = text_of(*metadata);
   if (reader.text("truncation").value_or("disabled") != "disabled")
     reader.unsupported("truncation", "nothing is dropped from a conversation; shorten it");
-  // They describe the caller, or ask for extras of items that this server's lack.
+  read_include(reader);
+  read_stream_options(reader);
+  // They describe the caller.
   for (const char* name : {"user", "service_tier", "safety_identifier", "prompt_cache_key",
-                           "prompt_cache_retention", "include", "stream_options", "client_metadata"})
+                           "prompt_cache_retention", "client_metadata"})
     reader.harmless(name);
   out.background = reader.flag("background").value_or(false);
   if (out.background && request.stream)
