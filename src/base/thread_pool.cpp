@@ -26,6 +26,7 @@ constexpr int kSpins = 2000;
 constexpr auto kTurn = std::chrono::milliseconds(1);
 
 std::uint64_t next_task(std::uint64_t state) { return state & kTaskMask; }
+std::uint64_t epoch_of(std::uint64_t state) { return state >> (2 * kTaskBits); }
 std::uint64_t end_task(std::uint64_t state) { return (state >> kTaskBits) & kTaskMask; }
 
 void pause() {
@@ -40,9 +41,15 @@ ThreadPool::ThreadPool(int threads) : ThreadPool(ThreadPlan{.threads = threads})
 
 ThreadPool::ThreadPool(ThreadPlan plan)
     : plan_(std::move(plan)),
-      queues_(std::max<std::size_t>(1, plan_.memory_nodes.size())),
+      queues_(static_cast<std::size_t>(std::max(1, plan_.threads))),
+      members_(std::max<std::size_t>(1, plan_.memory_nodes.size())),
       used_(std::max(1, plan_.threads)) {
   DW_CHECK(nodes() <= kMostNodes);
+  if (plan_.nodes.empty()) plan_.nodes.assign(queues_.size(), 0);
+  DW_CHECK(plan_.nodes.size() == queues_.size());
+  for (std::size_t i = 0; i < queues_.size(); ++i)
+    members_[static_cast<std::size_t>(plan_.nodes[i])].push_back(static_cast<int>(i));
+  for (const std::vector<int>& threads : members_) DW_CHECK(!threads.empty());
   for (int i = 1; i < plan_.threads; ++i) workers_.emplace_back([this, i] { work(i); });
 }
 
@@ -85,9 +92,17 @@ void ThreadPool::run_erased(std::span<const std::int64_t> bounds, void* context,
   call_.store(call, std::memory_order_relaxed);
   done_.store(0, std::memory_order_relaxed);
   epoch_ = (epoch_ + 1) & 0xffff;
-  for (std::size_t n = 0; n < queues_.size(); ++n) {
-    const auto first = static_cast<std::uint64_t>(bounds[n]), end = static_cast<std::uint64_t>(bounds[n + 1]);
-    queues_[n].state.store(epoch_ << (2 * kTaskBits) | end << kTaskBits | first);
+  for (std::size_t n = 0; n < members_.size(); ++n) {
+    const std::vector<int>& threads = members_[n];
+    const auto looking = std::lower_bound(threads.begin(), threads.end(), used_.load()) - threads.begin();
+    // Where none of a node's threads looks for tasks, others take them from its first.
+    const std::int64_t parts = std::max<std::int64_t>(1, looking), all = bounds[n + 1] - bounds[n];
+    for (std::int64_t i = 0; i < parts; ++i) {
+      const auto first = static_cast<std::uint64_t>(bounds[n] + all * i / parts);
+      const auto end = static_cast<std::uint64_t>(bounds[n] + all * (i + 1) / parts);
+      queues_[static_cast<std::size_t>(threads[static_cast<std::size_t>(i)])].state.store(
+          epoch_ << (2 * kTaskBits) | end << kTaskBits | first, std::memory_order_release);
+    }
   }
   wake_.fetch_add(1);
   if (sleepers_.load() > 0) wake_.notify_all();
@@ -104,26 +119,41 @@ void ThreadPool::run_erased(std::span<const std::int64_t> bounds, void* context,
   if (failed_.exchange(false)) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
-// Claims and does one task of the current loop, of the thread's own node if it has any left; false when no
-// node has.
-bool ThreadPool::take_part(int thread) {
-  const std::size_t own =
-      plan_.nodes.empty() ? 0 : static_cast<std::size_t>(plan_.nodes[static_cast<std::size_t>(thread)]);
-  std::uint64_t state = 0;
-  const auto claim = [&state](std::atomic<std::uint64_t>& word) {
-    state = word.load(std::memory_order_acquire);
-    while (next_task(state) < end_task(state))
-      if (word.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel, std::memory_order_acquire))
-        return true;
+/// Claims a task: the next of the thread's own, or the last of another's, of its node if there is one. Who
+/// has not got its own tasks of a loop yet leaves those of others alone: they are being handed out just now.
+bool ThreadPool::claim(int thread, std::int64_t& task) {
+  std::uint64_t epoch = 0;  // of the loop that the thread's own tasks were of
+  const auto try_queue = [&](int of, bool last) {
+    std::atomic<std::uint64_t>& word = queues_[static_cast<std::size_t>(of)].state;
+    std::uint64_t state = word.load(std::memory_order_acquire);
+    if (!last) epoch = epoch_of(state);
+    while (epoch_of(state) == epoch && next_task(state) < end_task(state)) {
+      const std::uint64_t claimed = last ? state - (std::uint64_t{1} << kTaskBits) : state + 1;
+      if (!word.compare_exchange_weak(state, claimed, std::memory_order_acq_rel, std::memory_order_acquire))
+        continue;
+      task = static_cast<std::int64_t>(last ? end_task(claimed) : next_task(state));
+      return true;
+    }
     return false;
   };
-  std::size_t tried = 0;
-  while (!claim(queues_[(own + tried) % queues_.size()].state))
-    if (++tried == queues_.size()) return false;
+  if (try_queue(thread, false)) return true;
+  const auto node_of = [&](int of) { return plan_.nodes[static_cast<std::size_t>(of)]; };
+  for (const bool near : {true, false})
+    for (int i = 1; i < threads(); ++i) {
+      const int other = (thread + i) % threads();
+      if ((node_of(other) == node_of(thread)) == near && try_queue(other, true)) return true;
+    }
+  return false;
+}
+
+/// Does one task of the current loop; false when none is left to claim.
+bool ThreadPool::take_part(int thread) {
+  std::int64_t task = 0;
+  if (!claim(thread, task)) return false;
   const Call call = call_.load(std::memory_order_relaxed);
   // A worker has nobody above it to catch: the loop's caller gets it.
   try {
-    call(context_.load(std::memory_order_relaxed), static_cast<std::int64_t>(next_task(state)), thread);
+    call(context_.load(std::memory_order_relaxed), task, thread);
   } catch (...) {
     if (!failed_.exchange(true, std::memory_order_relaxed)) failure_ = std::current_exception();
   }

@@ -17,8 +17,9 @@ namespace deepwell {
 /// Threads that share out the tasks of one loop at a time. The caller takes part, and a loop ends when its
 /// tasks are done, not when every worker has come by: a worker that lost its core to another process costs
 /// at most the one task it holds, and workers offer their cores between tasks before the system takes them.
-/// Workers spin briefly for the next loop, then sleep. On a machine of several NUMA nodes each node has its
-/// own tasks, which its threads take before they help others.
+/// Workers spin briefly for the next loop, then sleep. Each thread has a stretch of neighbouring tasks, which
+/// it takes in order, as memory is read best, before it helps others from the ends of theirs. On a machine of
+/// several NUMA nodes a node's tasks are shared out over its own threads, and these help each other first.
 ///
 /// Threads   run() and use() are called by one thread at a time (the engine's).
 class ThreadPool {
@@ -29,8 +30,8 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  int threads() const { return static_cast<int>(workers_.size()) + 1; }
-  int nodes() const { return static_cast<int>(queues_.size()); }  ///< that tasks are shared out over
+  int threads() const { return static_cast<int>(queues_.size()); }
+  int nodes() const { return static_cast<int>(members_.size()); }  ///< that tasks are shared out over
   /// Nodes over which weights are sliced, as the system numbers them: as many as nodes(), or none.
   const std::vector<int>& memory_nodes() const { return plan_.memory_nodes; }
 
@@ -63,14 +64,16 @@ class ThreadPool {
   void run_erased(std::span<const std::int64_t> bounds, void* context, Call call);
   void work(int thread);
   bool take_part(int thread);
+  bool claim(int thread, std::int64_t& task);
 
-  // One word names the loop and hands out a node's tasks, so a claim can never reach into another loop:
+  // One word names the loop and hands out a thread's tasks, so a claim can never reach into another loop:
   // epoch (16 bits) | end of the tasks (24 bits) | next task (24 bits).
   struct alignas(64) Queue {
     std::atomic<std::uint64_t> state{0};
   };
   ThreadPlan plan_;
-  std::vector<Queue> queues_;  // of each node
+  std::vector<Queue> queues_;              // of each thread
+  std::vector<std::vector<int>> members_;  // of each node: its threads, ascending
   std::uint64_t epoch_ = 0;
   // Read only after a claim, which holds the loop open until the task is done.
   std::atomic<void*> context_{nullptr};
