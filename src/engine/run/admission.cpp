@@ -34,8 +34,10 @@ bool Admission::may_wait(const EngineRequest& request) {
   const std::uint64_t hash = Promises::hash_of(request);
   const auto due = promises_.due(hash);
   const std::int64_t others = promises_.outstanding(now) - (due ? 1 : 0);
+  // Not all who were sent away come back: what is kept for them never shuts out everybody else.
+  const std::int64_t kept = std::min(others, room / 2);
   const bool its_turn = due && now >= *due && waiting < 2 * room;
-  if (its_turn || waiting + others < room) {
+  if (its_turn || waiting + kept < room) {
     promises_.keep(hash);
     return true;
   }

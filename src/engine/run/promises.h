@@ -10,7 +10,7 @@
 namespace deepwell {
 
 /// Places of a full queue promised to those who were sent away: who comes back when told is let in. The same
-/// prompt of the same account is known again by its hash.
+/// prompt of the same account is known again by its hash. A promise ends by itself: nobody has to come back.
 class Promises {
  public:
   static std::uint64_t hash_of(const EngineRequest& request);
