@@ -12,12 +12,34 @@
 #include "engine/run/describe.h"
 #include "engine/run/drafters.h"
 #include "engine/run/fingerprint.h"
+#include "engine/run/fit_estimate.h"
+#include "engine/run/machine_peak.h"
 #include "engine/run/model_drafter.h"
 #include "engine/run/scheduler.h"
 
 namespace deepwell {
 namespace {
 constexpr std::int64_t kMostContext = std::int64_t{1} << 30;  // positions are 32 bits wide
+
+/// What steps reach of the machine's limits, about; small models less, large ones more.
+constexpr double kReached = 0.5;
+
+/// By the machine's limits as they are now.
+Forecast::Guess guess_speed(const FitNeeds& needs, ThreadPool& threads) {
+  Forecast::Guess guess;
+  const auto bytes = static_cast<std::int64_t>(needs.always.bytes + needs.head.bytes + needs.routed.bytes);
+  const MachinePeak peak = glance_at_peak(threads, bytes);
+  FitMachine machine;
+  machine.read_gb_per_second = peak.read_gb_per_second;
+  machine.int8_gops = peak.int8_gops;
+  if (machine.read_gb_per_second <= 0 || machine.int8_gops <= 0) return guess;
+  const FitSpeed most = speed_limits(needs, machine);
+  if (most.together_empty <= 0 || most.prefill <= 0) return guess;
+  guess.token_seconds = static_cast<double>(needs.parallel) / (most.together_empty * kReached);
+  guess.prompt_token_seconds = 1 / (most.prefill * kReached);
+  return guess;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::load(std::shared_ptr<const ModelFile> file, EngineOptions options,
@@ -66,6 +88,10 @@ Result<std::unique_ptr<Engine>> Engine::load(std::shared_ptr<const ModelFile> fi
         info.context, runner_options.cache_tokens);
   runner_options.expert_cache_bytes = options.expert_cache_bytes;
   const std::string fingerprint = options.prefix_dir.empty() ? "" : fingerprint_of(*file);
+  DW_TRY(const FitNeeds needs, count_needs(*file, {.context = info.context,
+                                                   .parallel = options.parallel,
+                                                   .cache_type = options.cache_type,
+                                                   .drafting = drafting}));
   DW_TRY(std::unique_ptr<Runner> runner, Runner::load(std::move(file), runner_options, progress));
   if (const ExpertStore* const store = runner->expert_store(); store != nullptr && options.log)
     options.log(
@@ -89,8 +115,9 @@ Result<std::unique_ptr<Engine>> Engine::load(std::shared_ptr<const ModelFile> fi
     disk_options.log = options.log;
     DW_TRY(disk, PrefixDisk::open(std::move(disk_options)));
   }
+  const Forecast::Guess guess = guess_speed(needs, runner->threads());
   return make_scheduler(std::move(runner), std::move(drafter), std::move(options), std::move(info),
-                        std::move(ends_generation), std::move(disk));
+                        std::move(ends_generation), std::move(disk), guess);
 }
 
 }  // namespace deepwell

@@ -138,7 +138,8 @@ class Engine {
 
   /// Errors: kInvalid (empty prompt, token out of range, prompt longer than the context: both numbers are in
   /// the text), kOverloaded (the queue is full; a place is kept for the same prompt of the same account until
-  /// stats().retry_after_seconds and a little longer; places kept are at most half of the queue). After success the sink gets exactly one on_finish.
+  /// stats().retry_after_seconds and a little longer; places kept are at most half of the queue). After
+  /// success the sink gets exactly one on_finish.
   virtual Result<std::uint64_t> submit(EngineRequest request, std::shared_ptr<TokenSink> sink) = 0;
   virtual void cancel(std::uint64_t request) = 0;  ///< unknown ids are ignored
   /// How many of a prompt's first tokens would be found in memory instead of computed; told soon, from the

@@ -12,7 +12,7 @@ void average(double& mean, double value, double share) {
   mean = mean == 0 ? value : mean + share * (value - mean);
 }
 
-constexpr double kFirstGuessStep = 0.05, kFirstGuessAnswer = 128;
+constexpr double kFirstGuessAnswer = 128;
 /// Waits below this are no lesson: a step's length decides them.
 constexpr double kShortWait = 0.5;
 
@@ -24,7 +24,6 @@ void Forecast::note_step(std::int64_t prompt_tokens, std::int64_t answer_tokens,
     const double reading = std::max(0.2 * seconds, seconds - (answer_tokens > 0 ? decode_step_seconds_ : 0));
     average(prompt_token_seconds_, reading / static_cast<double>(prompt_tokens), 0.1);
   }
-  if (answer_tokens > 0) average(step_seconds_, seconds, 0.05);
 }
 
 void Forecast::note_start(const Sequence& sequence, double waited_seconds) {
@@ -42,10 +41,11 @@ void Forecast::note_finish(const Sequence& sequence, double decode_seconds) {
 }
 
 double Forecast::service_seconds(const Sequence& sequence) const {
-  const double token = seconds_per_token_ > 0 ? seconds_per_token_
-                       : step_seconds_ > 0    ? step_seconds_
-                                              : kFirstGuessStep;
-  const double read = reading_seconds_per_token_ > 0 ? reading_seconds_per_token_ : prompt_token_seconds_;
+  // The first steps with something drawn are mostly whole prompts: what they took says nothing of a token.
+  const double token = seconds_per_token_ > 0 ? seconds_per_token_ : guess_.token_seconds;
+  const double read = reading_seconds_per_token_ > 0 ? reading_seconds_per_token_
+                      : prompt_token_seconds_ > 0    ? prompt_token_seconds_
+                                                     : guess_.prompt_token_seconds;
   const double answer =
       static_cast<double>(sequence.expected_tokens(usual_answer_ > 0 ? usual_answer_ : kFirstGuessAnswer));
   return answer * token +

@@ -12,6 +12,13 @@ namespace deepwell {
 /// When those who wait will start: the queue played on at the speed measured so far.
 class Forecast {
  public:
+  /// What a server that has not computed yet is taken to need, with all places taken.
+  struct Guess {
+    double token_seconds = 0.05;      ///< of an answer
+    double prompt_token_seconds = 0;  ///< of a prompt
+  };
+  void expect(const Guess& guess) { guess_ = guess; }
+
   /// A step took so long: what it read of prompts, and what it computed of answers beside them.
   void note_step(std::int64_t prompt_tokens, std::int64_t answer_tokens, double seconds);
   void note_start(const Sequence& sequence, double waited_seconds);  ///< for the first time
@@ -36,10 +43,11 @@ class Forecast {
  private:
   double service_seconds(const Sequence& sequence) const;
 
+  Guess guess_;  // until there is something measured
+
   // Moving averages.
   double decode_step_seconds_ = 0;        // of steps that read nothing
   double prompt_token_seconds_ = 0;       // of a step, for each prompt token it reads
-  double step_seconds_ = 0;               // of any step with something drawn
   double seconds_per_token_ = 0;          // of an answer, whatever ran beside it
   double reading_seconds_per_token_ = 0;  // of a prompt, from its start to the first token
   double usual_answer_ = 0;               // tokens

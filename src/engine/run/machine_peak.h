@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+
 #include "base/thread_pool.h"
 
 namespace deepwell {
@@ -12,5 +14,8 @@ struct MachinePeak {
 };
 /// Takes about a second and 512 MB for a moment.
 MachinePeak measure_peak(ThreadPool& pool);
+/// The same at a glance: milliseconds, and no more memory than `bytes`, at most 64 MB. Other work beside it
+/// shows.
+MachinePeak glance_at_peak(ThreadPool& pool, std::int64_t bytes);
 
 }  // namespace deepwell

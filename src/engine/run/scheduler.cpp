@@ -27,7 +27,8 @@ constexpr double kLongestGap = 0.2;
 class Scheduler final : public Engine {
  public:
   Scheduler(std::unique_ptr<Runner> runner, std::unique_ptr<Drafter> drafter, EngineOptions options,
-            EngineInfo info, EndToken ends_generation, std::unique_ptr<PrefixDisk> disk)
+            EngineInfo info, EndToken ends_generation, std::unique_ptr<PrefixDisk> disk,
+            const Forecast::Guess& guess)
       : runner_(std::move(runner)),
         options_(std::move(options)),
         info_(std::move(info)),
@@ -39,6 +40,7 @@ class Scheduler final : public Engine {
         speculation_(std::move(drafter), options_.draft_tokens, memory_),
         places_(options_.parallel, shared_, memory_, speculation_) {
     memory_.describe(shared_.stats);
+    shared_.forecast.expect(guess);
     runner_->between_layers([this] { let_in(); });
     thread_ = std::thread([this] { run(); });
   }
@@ -299,9 +301,10 @@ void Scheduler::finish(Sequence& sequence, FinishReason reason, std::string erro
 
 std::unique_ptr<Engine> make_scheduler(std::unique_ptr<Runner> runner, std::unique_ptr<Drafter> drafter,
                                        EngineOptions options, EngineInfo info,
-                                       Engine::EndToken ends_generation, std::unique_ptr<PrefixDisk> disk) {
+                                       Engine::EndToken ends_generation, std::unique_ptr<PrefixDisk> disk,
+                                       const Forecast::Guess& guess) {
   return std::make_unique<Scheduler>(std::move(runner), std::move(drafter), std::move(options),
-                                     std::move(info), std::move(ends_generation), std::move(disk));
+                                     std::move(info), std::move(ends_generation), std::move(disk), guess);
 }
 
 }  // namespace deepwell
