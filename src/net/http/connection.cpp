@@ -216,6 +216,10 @@ asio::awaitable<bool> Connection::read_request() {
       }
       if (reader_->has_headers() && !in_body) {
         in_body = true;
+        if (const auto refusal = reader_->refusal_of_headers()) {
+          refuse(*refusal);
+          co_return false;
+        }
         reader_->read_body();
         set_deadline(Clock::now() + options().body_timeout);
         if (!take_body_budget()) {

@@ -42,6 +42,24 @@ Response RequestReader::refusal(error_code error) const {
   return error_response(options_, 400, "this is not a valid HTTP request: " + error.message());
 }
 
+std::optional<Response> RequestReader::refusal_of_headers() const {
+  const auto& message = parser_.get();
+  const auto hosts = message.count("Host");
+  // RFC 9112, 3.2.
+  if (hosts > 1 || (hosts == 0 && message.version() >= 11))
+    return error_response(options_, 400, "an HTTP/1.1 request must have one Host header");
+  const auto coding = message["Content-Encoding"];
+  const std::string_view name(coding.data(), coding.size());
+  if (!name.empty() && !equal_ignoring_case(name, "identity")) {
+    Response response = error_response(
+        options_, 415,
+        "the request's body is encoded (Content-Encoding); send it as it is, without that header");
+    response.headers.push_back({"Accept-Encoding", "identity"});  // RFC 9110, 15.5.16
+    return response;
+  }
+  return std::nullopt;
+}
+
 std::uint64_t RequestReader::body_bytes() const {
   const auto length = parser_.content_length();
   return length ? *length : (parser_.chunked() ? options_.body_bytes_max : 0);

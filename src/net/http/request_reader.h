@@ -4,6 +4,7 @@
 
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <optional>
 #include <string>
 
 #include "net/http/message.h"
@@ -24,6 +25,8 @@ class RequestReader {
 
   bool has_headers() const { return parser_.is_header_done(); }
   bool is_whole() const { return parser_.is_done(); }
+  /// What is wrong with a request whose headers are there, whatever its body will be.
+  std::optional<Response> refusal_of_headers() const;
   /// Of the body: what is announced, or the most that may come.
   std::uint64_t body_bytes() const;
   /// The client waits for a "100 Continue" before it sends the body.

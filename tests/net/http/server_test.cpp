@@ -162,6 +162,9 @@ TEST_F(HttpServerTest, MalformedRequestsGet4xxAndTheDoor) {
       {"nonsense\r\n\r\n", 400},
       {"GET / HTTP/9.9\r\n\r\n", 505},
       {"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+      {"GET / HTTP/1.1\r\n\r\n", 400},  // no Host
+      {"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nxx", 415},
       {"GET / HTTP/1.1\r\nBad Header: x\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\nNoColon\r\n\r\n", 400},
       {"POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n", 400},
@@ -181,6 +184,18 @@ TEST_F(HttpServerTest, MalformedRequestsGet4xxAndTheDoor) {
     EXPECT_TRUE(client.receive_until_closed());
   }
   EXPECT_EQ(RawClient(port()).get("/still-alive").status, 200);
+}
+
+TEST_F(HttpServerTest, WhatIsOddButAllowedIsAnswered) {
+  start();
+  RawClient old(port());
+  old.send("GET /old HTTP/1.0\r\n\r\n");
+  EXPECT_EQ(old.read_reply().status, 200) << "HTTP/1.0 knows no Host";
+  EXPECT_EQ(RawClient(port()).post("/plain", "ok", "Content-Encoding: identity\r\n").status, 200);
+  const Reply coded = RawClient(port()).post("/packed", "xx", "Content-Encoding: gzip\r\n");
+  EXPECT_EQ(coded.status, 415);
+  EXPECT_NE(coded.body.find("Content-Encoding"), std::string::npos) << coded.body;
+  EXPECT_EQ(reason_phrase(504), "Gateway Timeout");
 }
 
 TEST_F(HttpServerTest, HugeHeadersAndBodiesAreRefused) {
