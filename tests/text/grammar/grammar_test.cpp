@@ -126,6 +126,12 @@ TEST_F(Grammar, WhatCannotBeHonouredIsRefusedByName) {
     EXPECT_NE(refusal(Kind::kJsonSchema, schema), "compiled") << schema;
   for (const char* regex : {"(", "[", "a{3,1}", "(?=a)"})
     EXPECT_NE(refusal(Kind::kRegex, regex), "compiled") << regex;
+  EXPECT_NE(refusal(Kind::kRegex, "(").find("unclosed group"), std::string::npos)
+      << refusal(Kind::kRegex, "(");
+  EXPECT_NE(refusal(Kind::kRegex, "a(?=b)").find("look-around"), std::string::npos)
+      << refusal(Kind::kRegex, "a(?=b)");
+  EXPECT_NE(refusal(Kind::kLark, "start: /x[a/").find("unclosed character class"), std::string::npos)
+      << refusal(Kind::kLark, "start: /x[a/");
   for (const char* lark : {"", "x: \"a\"", "start: y", "start: <|nobody|>"})
     EXPECT_NE(refusal(Kind::kLark, lark), "compiled") << lark;
 }

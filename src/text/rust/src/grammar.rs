@@ -144,5 +144,13 @@ fn readable(message: &str) -> String {
         return "'oneOf' is supported only where its choices exclude each other by type or constant; use 'anyOf'"
             .to_owned();
     }
+    // What is wrong with a regular expression stands below a picture of it.
+    if let Some((place, _)) = line.split_once(" (in regex)").or_else(|| line.split_once("regex parse error")) {
+        if let Some(reason) = message.lines().rev().find_map(|l| l.trim().strip_prefix("error: ")) {
+            let place: String = place.trim_end_matches([':', ' ']).chars().take(300).collect();
+            let reason: String = reason.chars().take(200).collect();
+            return format!("{place}: {reason}");
+        }
+    }
     line.chars().take(400).collect()
 }
