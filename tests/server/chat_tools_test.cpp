@@ -146,5 +146,84 @@ TEST_F(ChatToolsTest, WhatCannotBeIsRefusedByName) {
           "messages[0].tool_calls[0].function");
 }
 
+/// A model whose template knows no tools.
+class PlainToolsTest : public ChatToolsTest {
+ protected:
+  std::string prompt() const {
+    std::string text;
+    for (const Token token : engine_->last_request().prompt)
+      text += FakeTokenizer().token_bytes(token, /*show_control=*/true);
+    return text;
+  }
+};
+
+TEST_F(PlainToolsTest, CallsWhatItWasToldOf) {
+  start_saying("Well.\n<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>");
+  const json answer = post("/v1/chat/completions", chat({{"tools", tools()}}));
+  const json& choice = answer["choices"][0];
+  EXPECT_EQ(choice["finish_reason"], "tool_calls");
+  EXPECT_EQ(choice["message"]["content"], "Well.");
+  ASSERT_EQ(choice["message"]["tool_calls"].size(), 1U);
+  EXPECT_EQ(choice["message"]["tool_calls"][0]["function"]["name"], "f");
+  EXPECT_TRUE(prompt().starts_with("<|im_start|>system\n# Tools")) << prompt();
+  EXPECT_NE(prompt().find("\"name\": \"g\""), std::string::npos);
+}
+
+TEST_F(PlainToolsTest, NeedNotCall) {
+  start_saying("Just a word.");
+  const json answer = post("/v1/chat/completions", chat({{"tools", tools()}}));
+  EXPECT_EQ(answer["choices"][0]["message"]["content"], "Just a word.");
+  EXPECT_EQ(answer["choices"][0]["finish_reason"], "stop");
+  post("/v1/chat/completions", chat());
+  EXPECT_EQ(prompt().find("# Tools"), std::string::npos);
+}
+
+TEST_F(PlainToolsTest, SeesWhatItCalledAndWhatCameOfIt) {
+  start_saying("Dry.");
+  const json messages = {
+      {{"role", "user"}, {"content", "Rain?"}},
+      {{"role", "assistant"},
+       {"content", nullptr},
+       {"tool_calls",
+        {{{"id", "c1"}, {"type", "function"}, {"function", {{"name", "f"}, {"arguments", "{}"}}}}}}},
+      {{"role", "tool"}, {"tool_call_id", "c1"}, {"content", "none"}}};
+  post("/v1/chat/completions", chat({{"messages", messages}, {"tools", tools()}}));
+  EXPECT_NE(prompt().find("assistant\n<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>"),
+            std::string::npos)
+      << prompt();
+  EXPECT_NE(prompt().find("user\n<tool_response>\nnone\n</tool_response>"), std::string::npos) << prompt();
+}
+
+TEST_F(ChatToolsTest, OnlyAllowedToolsAreCalled) {
+  start_qwen_saying("<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>");
+  const auto allowed = [](const char* mode, const char* name) {
+    const json entry = {{"type", "function"}, {"function", {{"name", name}}}};
+    return json{{"type", "allowed_tools"},
+                {"allowed_tools", {{"mode", mode}, {"tools", json::array({entry})}}}};
+  };
+  const auto called = [&](const json& choice) {
+    const json answer = post("/v1/chat/completions", chat({{"tools", tools()}, {"tool_choice", choice}}));
+    return answer["choices"][0]["message"]["tool_calls"][0]["function"]["name"];
+  };
+  EXPECT_EQ(called(allowed("required", "f")), "f");
+  EXPECT_EQ(called(allowed("required", "g")), "g") << "whatever the model would rather call";
+  for (const json& wrong : {allowed("auto", "h"), allowed("perhaps", "f"), json{{"type", "allowed_tools"}}})
+    EXPECT_EQ(post("/v1/chat/completions", chat({{"tools", tools()}, {"tool_choice", wrong}}),
+                   400)["error"]["param"],
+              "tool_choice");
+  const json tool = {{"type", "function"}, {"name", "g"}, {"parameters", {{"type", "object"}}}};
+  json other = tool;
+  other["name"] = "f";
+  const json choice = {{"type", "allowed_tools"},
+                       {"mode", "required"},
+                       {"tools", json::array({{{"type", "function"}, {"name", "g"}}})}};
+  const json response = post("/v1/responses", {{"model", "fake-model"},
+                                               {"input", "Hi"},
+                                               {"tools", json::array({tool, other})},
+                                               {"tool_choice", choice}});
+  EXPECT_EQ(response["output"].back()["name"], "g") << response;
+  EXPECT_EQ(response["tool_choice"], choice);
+}
+
 }  // namespace
 }  // namespace deepwell::fakes

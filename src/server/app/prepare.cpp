@@ -31,10 +31,11 @@ std::optional<ApiError> constrain(Request& request, const ServedModel& model, co
   ReplyRules rules;
   rules.format = request.format;
   if (request.is_chat) {
-    rules.language = model.chat->reply_language();
+    const ReplyLanguage own = model.chat->reply_language();
+    rules.language = reply_language_of(model, request.chat);
     rules.start = start;
-    rules.may_think = request.chat.thinking.value_or(true) && rules.language != ReplyLanguage::kPlain &&
-                      rules.language != ReplyLanguage::kDeepSeekDsml && !start.continues &&
+    rules.may_think = request.chat.thinking.value_or(true) && own != ReplyLanguage::kPlain &&
+                      own != ReplyLanguage::kDeepSeekDsml && !start.continues &&
                       model.tokenizer->find("<think>").has_value();
     rules.tools = request.chat.tools;
     rules.choice = request.chat.tool_choice;
@@ -75,11 +76,7 @@ ApiResult<std::vector<std::vector<Token>>> encode_prompts(Request& request, cons
     }
     const bool tools =
         !request.chat.tools.empty() && request.chat.tool_choice.kind != ToolChoice::Kind::kNone;
-    ReplyLanguage language = model.chat->reply_language();
-    const bool forced = tools && request.chat.tool_choice.kind != ToolChoice::Kind::kAuto;
-    if (forced && (language == ReplyLanguage::kPlain || language == ReplyLanguage::kThinking))
-      language =
-          ReplyLanguage::kHermes;  // a model that knows no calls makes them all the same: see reply_grammar.h
+    const ReplyLanguage language = reply_language_of(model, request.chat);
     request.generation.reply = ReplyFormat{language, {chat->start, tools, random_id()}};
     prompts.push_back(std::move(chat->tokens));
   }

@@ -3,6 +3,8 @@
 
 #include <optional>
 
+#include "text/chat/spelled_tools.h"
+
 namespace deepwell {
 namespace {
 bool is_special(const Vocabulary& vocabulary, Token token) {
@@ -22,6 +24,15 @@ std::optional<Token> bos_before_text(const Tokenizer& tokenizer) {
 void ensure_one_bos(const Tokenizer& tokenizer, std::vector<Token>& tokens) {
   const std::optional<Token> bos = bos_before_text(tokenizer);
   if (bos && (tokens.empty() || tokens.front() != *bos)) tokens.insert(tokens.begin(), *bos);
+}
+
+Result<EncodedPrompt> encoded(const PromptEncoder& chat, const Conversation& conversation) {
+  if (!wants_spelled_tools(chat.reply_language(), conversation)) return chat.encode(conversation);
+  Result<EncodedPrompt> prompt = chat.encode(with_spelled_tools(conversation));
+  if (prompt) return prompt;
+  // Some templates take no system message.
+  Result<EncodedPrompt> other = chat.encode(with_spelled_tools(conversation, SpelledIn::kFirstUser));
+  return other ? std::move(other) : std::move(prompt);
 }
 
 }  // namespace
@@ -72,10 +83,16 @@ Result<ChatTokens> encode_chat(const ServedModel& model, const Conversation& con
                      "' has no chat template; send a raw prompt to /v1/completions, or "
                      "load a model that was made for chat"};
   }
-  DW_TRY(const EncodedPrompt prompt, model.chat->encode(conversation));
+  DW_TRY(const EncodedPrompt prompt, encoded(*model.chat, conversation));
   ChatTokens chat{encode_parts(*model.tokenizer, prompt.parts), prompt.start};
   ensure_one_bos(*model.tokenizer, chat.tokens);
   return chat;
+}
+
+ReplyLanguage reply_language_of(const ServedModel& model, const Conversation& conversation) {
+  const ReplyLanguage own = model.chat->reply_language();
+  const bool called = !conversation.tools.empty() && conversation.tool_choice.kind != ToolChoice::Kind::kNone;
+  return called && wants_spelled_tools(own, conversation) ? ReplyLanguage::kHermes : own;
 }
 
 std::vector<Token> encode_raw(const Tokenizer& tokenizer, std::string_view text) {

@@ -19,9 +19,13 @@ struct ChatTokens {
 };
 
 /// Template text becomes special tokens, users' text never does; a BOS comes once, whether the template
-/// writes it or the vocabulary asks for it. Errors: kUnsupported (no chat language), kInvalid (what the
-/// language or the template says).
+/// writes it or the vocabulary asks for it. Tools that the language has no place for are spelled out. Errors:
+/// kUnsupported (no chat language), kInvalid (what the language or the template says).
 Result<ChatTokens> encode_chat(const ServedModel& model, const Conversation& conversation);
+
+/// How the reply to such a chat is written: in the model's language, or as Hermes' models do where tools were
+/// spelled out.
+ReplyLanguage reply_language_of(const ServedModel& model, const Conversation& conversation);
 
 /// A prompt taken as it is: special tokens written in it count, as in every raw completion API.
 std::vector<Token> encode_raw(const Tokenizer& tokenizer, std::string_view text);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "server/request/allowed_tools.h"
 #include "server/request/json_reader.h"
 #include "server/request/request.h"
 #include "server/request/sampling_fields.h"
@@ -137,7 +138,7 @@ void read_tools(JsonReader& reader, Conversation& chat) {
 
 void read_tool_choice(JsonReader& reader, Conversation& chat) {
   const json* choice = reader.any("tool_choice");
-  if (choice == nullptr) return;
+  if (choice == nullptr || read_allowed_tools(reader, *choice, /*flat=*/false, chat)) return;
   if (*choice == "none") chat.tool_choice.kind = ToolChoice::Kind::kNone;
   if (*choice == "required") chat.tool_choice.kind = ToolChoice::Kind::kRequired;
   if (choice->is_object()) {

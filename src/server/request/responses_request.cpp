@@ -3,6 +3,7 @@
 // one turn stand side by side, and become one message here.
 #include <fmt/format.h>
 
+#include "server/request/allowed_tools.h"
 #include "server/request/format_fields.h"
 #include "server/request/json_reader.h"
 #include "server/request/request.h"
@@ -148,6 +149,7 @@ void read_tools(JsonReader& reader, ResponsesRequest& out) {
   const json* choice = reader.any("tool_choice");
   if (choice == nullptr) return;
   out.tool_choice = text_of(*choice);
+  if (read_allowed_tools(reader, *choice, /*flat=*/true, chat)) return;
   using Kind = ToolChoice::Kind;
   ToolChoice& wanted = chat.tool_choice;
   if (*choice == "none") wanted.kind = Kind::kNone;
