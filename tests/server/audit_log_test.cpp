@@ -117,6 +117,15 @@ TEST_F(AuditLogTest, AFullDiskIsToldOnceAndCaughtUpWith) {
   EXPECT_NE(said.find("is written again"), std::string::npos);
 }
 
+TEST_F(AuditLogTest, AfterALineThatWasCutOffTheNextBeginsAnew) {
+  std::ofstream(path_) << "whole\n{\"half\":";  // a full disk, then a kill
+  auto log = open();
+  ASSERT_TRUE(log.ok());
+  (*log)->write("next");
+  log->reset();
+  EXPECT_EQ(lines_of(path_), (std::vector<std::string>{"whole", "{\"half\":", "next"}));
+}
+
 TEST_F(AuditLogTest, AFolderThatIsNotThereIsAnError) {
   const auto log = AuditLog::open("/nonexistent/audit.log", nullptr);
   ASSERT_FALSE(log.ok());

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Goal: a response in the background is answered whatever becomes of the server, found by its own user, and
 // can be cancelled; stored responses outlive the server. Method: servers one after the other over one folder.
+#include <sys/resource.h>
+
+#include <csignal>
 #include <filesystem>
+#include <fstream>
 
 #include "server/app/batches.h"
 #include "server/app/file_store.h"
@@ -115,6 +119,54 @@ TEST_F(BackgroundTest, RefusesWhatItCannotKeep) {
   ServerTest::TearDown();
   start_saying("no folder");
   EXPECT_EQ(post("/v1/responses", body, 501)["error"]["code"], "no_data_dir");
+}
+
+TEST_F(BackgroundTest, WhatIsDamagedIsSetAsideAndTold) {
+  restart("Hello");
+  const std::string line =
+      R"({"custom_id":"1","method":"POST","url":"/v1/completions","body":{"model":"fake-model","prompt":"a"}})";
+  const auto file = service_->files->add("", "in.jsonl", "batch", line + "\n");
+  ASSERT_TRUE(file.ok());
+  const auto batch = service_->batches->add("", (*file)["id"], "/v1/completions", json::object());
+  ASSERT_TRUE(batch.ok());
+  const std::string id = (*batch)["id"];
+  ASSERT_TRUE(eventually([&] { return (*service_->batches->find("", id))["status"] == "completed"; }));
+  ServerTest::TearDown();
+  const std::string path = folder_ / "data/batches/" + id + ".json";
+  const auto whole = std::filesystem::file_size(path);
+  std::filesystem::resize_file(path, whole / 2);
+  const std::string job = folder_ / "data/background/resp_x.json";
+  std::ofstream(job) << "{\"user\":";
+  std::string told;
+  service_ = std::make_unique<Service>();
+  ASSERT_TRUE(service_->keep_in(folder_ / "data", [&](const std::string& said) { told += said + "\n"; }));
+  EXPECT_FALSE(service_->batches->find("", id).ok());
+  EXPECT_NE(told.find(path + ".damaged"), std::string::npos) << told;
+  EXPECT_NE(told.find(job + ".damaged"), std::string::npos) << told;
+  EXPECT_EQ(std::filesystem::file_size(path + ".damaged"), whole / 2);
+  service_.reset();
+  told.clear();
+  service_ = std::make_unique<Service>();
+  ASSERT_TRUE(service_->keep_in(folder_ / "data", [&](const std::string& said) { told += said; }));
+  EXPECT_EQ(told, "") << "once";
+  service_.reset();
+}
+
+// No file may grow, which is what a full disk does to a start.
+TEST_F(BackgroundTest, AStartOnAFullDiskSaysWhatToDo) {
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit full{0, before.rlim_max};
+  service_ = std::make_unique<Service>();
+  setrlimit(RLIMIT_FSIZE, &full);
+  const Status kept = service_->keep_in(folder_ / "data");
+  setrlimit(RLIMIT_FSIZE, &before);
+  service_.reset();
+  ASSERT_FALSE(kept);
+  EXPECT_NE(kept.error().message.find("make room on its disk, or give --data-dir"), std::string::npos)
+      << kept.error().message;
+  EXPECT_EQ(kept.error().message.find("move it away"), std::string::npos) << kept.error().message;
 }
 
 TEST_F(BackgroundTest, ABatchWaitsForAFullDisk) {

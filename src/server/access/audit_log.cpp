@@ -19,6 +19,17 @@ int open_for_append(const std::string& path) {
   return ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
 }
 
+/// Whether the last line lacks its end: a disk was full, or the machine stopped.
+bool ends_torn(const std::string& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  char last = '\n';
+  const off_t size = ::lseek(file, 0, SEEK_END);
+  const bool read = size > 0 && ::pread(file, &last, 1, size - 1) == 1;
+  ::close(file);
+  return read && last != '\n';
+}
+
 }  // namespace
 
 Result<std::unique_ptr<AuditLog>> AuditLog::open(std::string path, Report report, std::size_t bytes_max) {
@@ -29,7 +40,11 @@ Result<std::unique_ptr<AuditLog>> AuditLog::open(std::string path, Report report
 }
 
 AuditLog::AuditLog(std::string path, Report report, std::size_t bytes_max, int file)
-    : path_(std::move(path)), report_(std::move(report)), bytes_max_(bytes_max), file_(file) {
+    : path_(std::move(path)),
+      report_(std::move(report)),
+      bytes_max_(bytes_max),
+      file_(file),
+      torn_(ends_torn(path_)) {
   thread_ = std::thread([this] { work(); });
 }
 
@@ -86,7 +101,7 @@ void AuditLog::work() {
       if (file_ >= 0) ::close(file_);
       file_ = open_for_append(path_);
       error_ = errno;
-      torn_ = false;
+      torn_ = ends_torn(path_);
     }
     const bool written = file_ >= 0 && (line == nullptr || append(*line));
     try {

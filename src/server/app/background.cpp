@@ -25,20 +25,22 @@ const Endpoint& responses_endpoint() {
 }
 }  // namespace
 
-Result<std::unique_ptr<Background>> Background::open(Service& service, std::string folder) {
+Result<std::unique_ptr<Background>> Background::open(Service& service, std::string folder,
+                                                     const Report& report) {
+  DW_RETURN_IF_ERROR(make_kept_folder(folder));
   std::error_code error;
-  fs::create_directories(folder, error);
-  if (error)
-    return Error{ErrorCode::kIo, fmt::format("cannot make the folder {}: {}", folder, error.message())};
   std::unique_ptr<Background> all(new Background(service, std::move(folder)));
+  std::vector<std::string> damaged;
   for (const auto& entry : fs::directory_iterator(all->folder_, error)) {
     if (entry.path().extension() != ".json") continue;
     const Result<std::string> text = read_whole(entry.path().string());
     const json known = text ? json::parse(*text, nullptr, false) : json();
     if (!known.is_object() || !known.value("user", json()).is_string() ||
         !known.value("body", json()).is_string() || !known.value("object", json()).is_object() ||
-        !known["object"].value("status", json()).is_string())
+        !known["object"].value("status", json()).is_string()) {
+      damaged.push_back(entry.path().string());
       continue;
+    }
     const std::string id = entry.path().stem().string();
     Job job{known["user"].get<std::string>(), known["body"].get<std::string>(), known["object"], {}};
     if (!all->is_over(job)) {
@@ -47,6 +49,7 @@ Result<std::unique_ptr<Background>> Background::open(Service& service, std::stri
     }
     all->jobs_[id] = std::move(job);
   }
+  for (const std::string& path : damaged) set_aside(path, "a response in the background", report);
   std::sort(all->waiting_.begin(), all->waiting_.end(), [&](const std::string& a, const std::string& b) {
     return all->jobs_[a].object["created_at"] < all->jobs_[b].object["created_at"];
   });

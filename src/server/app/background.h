@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "server/app/inner_exchange.h"
+#include "server/app/kept_files.h"
 
 namespace deepwell {
 
@@ -23,7 +24,8 @@ class Service;
 class Background {
  public:
   /// Takes up what the last server left. Errors: kIo.
-  static Result<std::unique_ptr<Background>> open(Service& service, std::string folder);
+  static Result<std::unique_ptr<Background>> open(Service& service, std::string folder,
+                                                  const Report& report = {});
   ~Background();  ///< gives up what runs; the next start answers it
   Background(const Background&) = delete;
   Background& operator=(const Background&) = delete;

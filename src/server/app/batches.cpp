@@ -22,7 +22,7 @@ constexpr std::size_t kLinesMax = 50'000;
 constexpr std::chrono::seconds kPatience{30}, kDiskPatience{2};
 
 const Endpoint* endpoint_at(const std::string& path) {
-  for (const char* allowed : {"/v1/chat/completions", "/v1/completions", "/v1/responses"}) {
+  for (const char* allowed : {"/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings"}) {
     if (path != allowed) continue;
     for (const Endpoint& endpoint : all_endpoints())
       if (std::string_view(endpoint.path) == path && std::string_view(endpoint.method) == "POST")
@@ -38,24 +38,39 @@ std::string_view next_line(std::string_view& rest) {
   return line;
 }
 
+/// All that is read of it later, so that nothing foreign is taken for a batch.
+bool is_whole(const json& known) {
+  if (!known.is_object() || !known.value("user", json()).is_string()) return false;
+  const json batch = known.value("batch", json());
+  if (!batch.is_object()) return false;
+  for (const char* text : {"id", "status", "endpoint", "input_file_id"})
+    if (!batch.value(text, json()).is_string()) return false;
+  const json counts = batch.value("request_counts", json());
+  return counts.is_object() && counts.value("completed", json()).is_number() &&
+         counts.value("failed", json()).is_number() && batch.value("created_at", json()).is_number();
+}
+
 bool is_over(const json& batch) {
   return batch["status"] != "in_progress" && batch["status"] != "cancelling";
 }
 }  // namespace
 
-Result<std::unique_ptr<Batches>> Batches::open(Service& service, FileStore& files, std::string folder) {
+Result<std::unique_ptr<Batches>> Batches::open(Service& service, FileStore& files, std::string folder,
+                                               const Report& report) {
+  DW_RETURN_IF_ERROR(make_kept_folder(folder));
   std::error_code error;
-  fs::create_directories(folder, error);
-  if (error)
-    return Error{ErrorCode::kIo, fmt::format("cannot make the folder {}: {}", folder, error.message())};
   std::unique_ptr<Batches> batches(new Batches(service, files, std::move(folder)));
+  std::vector<std::string> damaged;
   for (const auto& entry : fs::directory_iterator(batches->folder_, error)) {
     if (entry.path().extension() != ".json") continue;
     const Result<std::string> text = read_whole(entry.path().string());
     json known = text ? json::parse(*text, nullptr, false) : json();
-    if (known.is_object() && known.contains("batch") && known.contains("user"))
+    if (is_whole(known))
       batches->batches_[entry.path().stem().string()] = std::move(known);
+    else
+      damaged.push_back(entry.path().string());
   }
+  for (const std::string& path : damaged) set_aside(path, "a batch", report);
   batches->thread_ = std::thread([raw = batches.get()] { raw->work(); });
   return batches;
 }
@@ -103,7 +118,7 @@ Result<json> Batches::add(const std::string& user, const std::string& file, cons
   if (endpoint_at(endpoint) == nullptr)
     return Error{ErrorCode::kInvalid,
                  fmt::format("'endpoint' cannot be '{}'; it can be /v1/chat/completions, "
-                             "/v1/completions or /v1/responses",
+                             "/v1/completions, /v1/responses or /v1/embeddings",
                              endpoint.substr(0, 100))};
   DW_TRY(const std::vector<Line> lines, lines_of(user, file, endpoint));
   const std::string id = "batch_" + random_id();

@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "server/app/file_store.h"
+#include "server/app/kept_files.h"
 
 namespace deepwell {
 
@@ -22,8 +23,9 @@ class Service;
 /// what has been answered survives a restart. Thread-safe. Source: OpenAI API reference, "Batch".
 class Batches {
  public:
-  /// Goes on with what was not finished. Errors: kIo.
-  static Result<std::unique_ptr<Batches>> open(Service& service, FileStore& files, std::string folder);
+  /// Goes on with what was not finished; a batch whose file is damaged is set aside. Errors: kIo.
+  static Result<std::unique_ptr<Batches>> open(Service& service, FileStore& files, std::string folder,
+                                               const Report& report = {});
   ~Batches();  ///< gives up the line under way; the next start answers it
 
   /// The batch object. Errors: kNotFound (the file), kInvalid (a line that is no request, with its number).

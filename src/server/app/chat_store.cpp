@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
+
+#include "server/app/kept_files.h"
 
 namespace deepwell {
 namespace {
@@ -104,12 +106,22 @@ Status ChatStore::run(const char* sql) const {
 Result<std::unique_ptr<ChatStore>> ChatStore::open(const std::string& path, std::int64_t user_bytes_max) {
   // Made here so that nobody else may read it; what SQLite puts beside it gets the same rights.
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (file < 0) return Error{ErrorCode::kIo, fmt::format("cannot open {}: {}", path, std::strerror(errno))};
+  if (file < 0) {
+    const std::error_code why(errno, std::generic_category());
+    return Error{ErrorCode::kIo, fmt::format("cannot open {}: {}; {}", path, why.message(), advice_for(why))};
+  }
   ::close(file);
   sqlite3* database = nullptr;
   const int opened = sqlite3_open_v2(path.c_str(), &database, SQLITE_OPEN_READWRITE, nullptr);
   std::unique_ptr<ChatStore> store(new ChatStore(database, user_bytes_max));
   const auto refused = [&](const std::string& reason) {
+    // A full disk says either of these; whatever is in the file, moving it away would not help.
+    const int code = sqlite3_errcode(database) & 0xFF;
+    if (code == SQLITE_FULL || code == SQLITE_IOERR)
+      return Error{ErrorCode::kIo,
+                   fmt::format("{} cannot be written: {}; make room on its disk, or give --data-dir a folder "
+                               "on another",
+                               path, reason)};
     return Error{ErrorCode::kCorrupt,
                  fmt::format("{} cannot be used: {}; move it away to start with none", path, reason)};
   };

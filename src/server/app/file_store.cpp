@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "server/app/answer.h"
+#include "server/app/kept_files.h"
 
 namespace deepwell {
 namespace {
@@ -49,10 +50,8 @@ Result<std::string> read_whole(const std::string& path) {
 }
 
 Result<std::unique_ptr<FileStore>> FileStore::open(std::string folder) {
+  DW_RETURN_IF_ERROR(make_kept_folder(folder));
   std::error_code error;
-  fs::create_directories(folder, error);
-  if (error)
-    return Error{ErrorCode::kIo, fmt::format("cannot make the folder {}: {}", folder, error.message())};
   fs::permissions(folder, fs::perms::owner_all, error);
   return std::unique_ptr<FileStore>(new FileStore(std::move(folder)));
 }

@@ -9,15 +9,14 @@
 #include <vector>
 
 #include "server/app/file_store.h"
+#include "server/app/kept_files.h"
 
 namespace deepwell {
 namespace fs = std::filesystem;
 
 Result<std::unique_ptr<ResponseFiles>> ResponseFiles::open(std::string folder, std::int64_t bytes_max) {
+  DW_RETURN_IF_ERROR(make_kept_folder(folder));
   std::error_code error;
-  fs::create_directories(folder, error);
-  if (error)
-    return Error{ErrorCode::kIo, fmt::format("cannot make the folder {}: {}", folder, error.message())};
   struct Found {
     fs::file_time_type when;
     std::string id;

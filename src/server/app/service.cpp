@@ -23,11 +23,11 @@ Service::~Service() {
   models.stop();
 }
 
-Status Service::keep_in(const std::string& folder) {
+Status Service::keep_in(const std::string& folder, const std::function<void(const std::string&)>& report) {
   DW_TRY(files, FileStore::open(folder + "/files"));
-  DW_TRY(batches, Batches::open(*this, *files, folder + "/batches"));
+  DW_TRY(batches, Batches::open(*this, *files, folder + "/batches", report));
   DW_RETURN_IF_ERROR(responses.keep_in(folder + "/responses"));
-  DW_TRY(background, Background::open(*this, folder + "/background"));
+  DW_TRY(background, Background::open(*this, folder + "/background", report));
   DW_TRY(chats, ChatStore::open(folder + "/chats.sqlite"));
   return Done{};
 }

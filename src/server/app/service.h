@@ -76,8 +76,9 @@ class Service {
   std::unique_ptr<ChatStore> chats;        ///< the same
   std::unique_ptr<AuditLog> audit;  ///< nullptr: none is kept. Set before the first request, as the next
   bool audit_text = false;          ///< also what is asked and answered
-  /// Keeps files, batches, responses and chats in `folder`. Errors: kIo, kCorrupt.
-  Status keep_in(const std::string& folder);
+  /// Keeps files, batches, responses and chats in `folder`; `report` hears of what was damaged there. Errors:
+  /// kIo, kCorrupt, each with what to do.
+  Status keep_in(const std::string& folder, const std::function<void(const std::string&)>& report = {});
 
  private:
   mutable std::mutex mutex_;

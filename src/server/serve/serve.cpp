@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "server/app/app.h"
+#include "server/app/kept_files.h"
 #include "server/app/span_exporter.h"
 #include "server/serve/model_names.h"
 #include "server/serve/model_source.h"
@@ -58,8 +59,7 @@ Result<FileLock> own_folder(const std::string& folder) {
           fmt::format("another server keeps its data in {}; give this one a --data-dir of its own", folder)};
     }
   }
-  return Error{ErrorCode::kIo,
-               fmt::format("cannot keep data in {}; give --data-dir a folder that can be written", folder)};
+  return Error{ErrorCode::kIo, fmt::format("cannot keep data in {}; {}", folder, advice_for(failed))};
 }
 
 /// Makes all models known, and loads the first: a server that cannot answer at all says so at once.
@@ -155,7 +155,8 @@ int serve(const ServeSettings& settings) {
     Result<FileLock> own = own_folder(settings.data_dir);
     if (!own) return fail(own.error().message);
     data_folder = std::move(*own);
-    if (const Status kept = service.keep_in(settings.data_dir); !kept) return fail(kept.error().message);
+    if (const Status kept = service.keep_in(settings.data_dir, tell); !kept)
+      return fail(kept.error().message);
   }
   if (!settings.otlp_endpoint.empty()) {
     Result<std::unique_ptr<SpanExporter>> spans = SpanExporter::open(settings.otlp_endpoint);
