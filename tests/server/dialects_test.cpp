@@ -92,6 +92,49 @@ TEST_F(DialectsTest, OllamaAnswersALineEach) {
   EXPECT_TRUE(post("/api/pull", {{"model", "x"}}, 403).contains("error"));
 }
 
+TEST_F(DialectsTest, OllamasUnknownPathsAreRefusedInItsWords) {
+  start_saying("x");
+  EXPECT_TRUE(post("/api/nothing", json::object(), 404)["error"].is_string());
+  EXPECT_TRUE(json::parse(RawClient(port()).get("/api/chat").body)["error"].is_string()) << "a 405";
+  EXPECT_TRUE(post("/v1/nothing", json::object(), 404)["error"].is_object());
+}
+
+TEST_F(DialectsTest, UsageHasDeepSeeksNames) {
+  start_saying("x");
+  const json usage = post("/v1/chat/completions", chat())["usage"];
+  EXPECT_EQ(usage["prompt_cache_hit_tokens"], usage["prompt_tokens_details"]["cached_tokens"]);
+  EXPECT_EQ(usage["prompt_cache_miss_tokens"].get<int>() + usage["prompt_cache_hit_tokens"].get<int>(),
+            usage["prompt_tokens"]);
+}
+
+TEST_F(DialectsTest, AResponseTellsWhatItAnswered) {
+  start_saying("Hello");
+  const json first = post("/v1/responses", {{"model", "fake-model"}, {"input", "Hi"}});
+  const json second = post("/v1/responses", {{"model", "fake-model"},
+                                             {"instructions", "Be brief."},
+                                             {"input", "And?"},
+                                             {"previous_response_id", first["id"]}});
+  const std::string path = "/v1/responses/" + second["id"].get<std::string>() + "/input_items";
+  const auto get = [&](const std::string& query) {
+    return json::parse(RawClient(port()).get(path + query).body);
+  };
+  const json all = get("?order=asc");
+  ASSERT_EQ(all["data"].size(), 3U) << all;
+  EXPECT_EQ(all["data"][0]["content"][0], json({{"type", "input_text"}, {"text", "Hi"}}));
+  EXPECT_EQ(all["data"][1]["role"], "assistant");
+  EXPECT_EQ(all["data"][1]["content"][0]["text"], "Hello");
+  EXPECT_EQ(all["data"][2]["content"][0]["text"], "And?");
+  EXPECT_EQ(all["has_more"], false);
+  const json page = get("?limit=1");  // the latest first
+  EXPECT_EQ(page["data"], json::array({all["data"][2]}));
+  EXPECT_EQ(page["has_more"], true);
+  EXPECT_EQ(get("?limit=1&after=" + page["last_id"].get<std::string>())["data"][0], all["data"][1]);
+  EXPECT_EQ(get("?limit=1000")["error"]["param"], "limit");
+  EXPECT_EQ(get("?order=up")["error"]["param"], "order");
+  EXPECT_EQ(get("?after=nobody")["error"]["param"], "after");
+  EXPECT_EQ(RawClient(port()).get("/v1/responses/nobody/input_items").status, 404);
+}
+
 TEST_F(DialectsTest, WhatCannotBeHonouredIsNamed) {
   start_saying("x");
   const auto format = [&](const json& schema) {
@@ -187,6 +230,28 @@ TEST_F(DialectsTest, ABatchSurvivesARestart) {
   const auto output = service_->files->read("", done["output_file_id"]);
   ASSERT_TRUE(output.ok());
   EXPECT_EQ(json::parse(*output)["response"]["body"]["choices"][0]["text"], "Hello");
+  app_.reset();
+  service_.reset();  // before its folder
+}
+
+TEST_F(DialectsTest, ABatchMayEmbedAndHasOneWindow) {
+  const testing_support::TempDir temp;
+  start_saying("Hello");
+  ASSERT_TRUE(service_->keep_in(temp / "data").ok());
+  const auto file = service_->files->add(
+      "", "work.jsonl", "batch",
+      R"({"custom_id":"a","url":"/v1/embeddings","body":{"model":"fake-model","input":["x","y"]}})");
+  ASSERT_TRUE(file.ok());
+  json body = {{"input_file_id", (*file)["id"]}, {"endpoint", "/v1/embeddings"}, {"completion_window", "1h"}};
+  EXPECT_EQ(post("/v1/batches", body, 400)["error"]["param"], "completion_window");
+  body["completion_window"] = "24h";
+  const std::string id = post("/v1/batches", body)["id"];
+  EXPECT_TRUE(eventually([&] { return (*service_->batches->find("", id))["status"] == "completed"; }));
+  const json done = *service_->batches->find("", id);
+  ASSERT_EQ(done["request_counts"]["completed"], 1) << done;
+  const auto output = service_->files->read("", done["output_file_id"]);
+  ASSERT_TRUE(output.ok());
+  EXPECT_EQ(json::parse(*output)["response"]["body"]["data"].size(), 2U);
   app_.reset();
   service_.reset();  // before its folder
 }

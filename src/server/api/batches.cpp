@@ -14,7 +14,9 @@ void batches(const Call& call) {
   JsonReader reader(*body, "");
   const std::string file = reader.text("input_file_id").value_or(""),
                     endpoint = reader.text("endpoint").value_or("");
-  reader.harmless("completion_window");  // as soon as nobody else waits
+  // The one that there is; lines are answered as soon as nobody else waits.
+  if (reader.text("completion_window").value_or("24h") != "24h")
+    reader.fail("completion_window", "'completion_window' can only be \"24h\"");
   const Json* metadata = reader.object("metadata");
   reader.finish();
   if (!reader.ok()) return call.reply_error(reader.error());

@@ -22,6 +22,18 @@ void take(const Call& call, const std::string& body, const ResponsesRequest& req
   call.reply_json(dump(object));
 }
 
+/// The stream's first event, and its last: the answer never began.
+std::string error_event(const ApiError& error) {
+  const auto or_null = [](const std::string& text) {
+    return text.empty() ? nlohmann::json(nullptr) : nlohmann::json(text);
+  };
+  return dump({{"type", "error"},
+               {"code", or_null(error.code)},
+               {"message", error.message},
+               {"param", or_null(error.param)},
+               {"sequence_number", 0}});
+}
+
 void responses(const Call& call) {
   const std::string body = call.take_body();
   ApiResult<ResponsesRequest> parsed = parse_responses_request(body);
@@ -55,6 +67,8 @@ void responses(const Call& call) {
 
 }  // namespace
 
-Endpoint endpoint_api_responses() { return {"POST", "/v1/responses", Access::kUser, responses}; }
+Endpoint endpoint_api_responses() {
+  return {"POST", "/v1/responses", Access::kUser, responses, to_json, error_event};
+}
 
 }  // namespace deepwell

@@ -471,7 +471,10 @@ json to_json(const Usage& usage) {
   return {{"prompt_tokens", usage.prompt_tokens},
           {"completion_tokens", usage.generated_tokens},
           {"total_tokens", usage.prompt_tokens + usage.generated_tokens},
-          {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}}};
+          {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}},
+          // DeepSeek's names for the same.
+          {"prompt_cache_hit_tokens", usage.cached_tokens},
+          {"prompt_cache_miss_tokens", usage.prompt_tokens - usage.cached_tokens}};
 }
 
 std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }

@@ -12,6 +12,7 @@
 #include "server/app/answer.h"
 #include "server/app/endpoint.h"
 #include "server/app/gate.h"
+#include "server/app/ollama.h"
 #include "server/app/request_log.h"
 #include "server/app/stamped_exchange.h"
 
@@ -44,16 +45,18 @@ void answer_options(const http::Request& request, http::Exchange& exchange, cons
 
 /// For a request that no endpoint takes.
 http::Response wrong_address(const http::Request& request, const std::string& allow) {
+  Call::ErrorBody body = to_json;
+  if (request.path.starts_with("/api/")) body = ollama_error;
   if (allow.empty()) {
     ApiError error = http_error(404, fmt::format("there is nothing at {} {}; the API is under /v1",
                                                  spoken(request.method), spoken(request.path)));
     error.code = "unknown_url";
-    return error_response(error);
+    return error_response(error, body);
   }
   ApiError error = http_error(
       405, fmt::format("{} does not take {}; use {}", spoken(request.path), spoken(request.method), allow));
   error.code = "method_not_allowed";
-  http::Response response = error_response(error);
+  http::Response response = error_response(error, body);
   response.headers.push_back({"Allow", allow});
   return response;
 }
@@ -133,8 +136,9 @@ void App::Impl::handle(const Door& door, std::shared_ptr<http::Exchange> exchang
   record->audited = refusal || endpoint->access != Access::kPublic;
   auto stamped = std::make_shared<StampedExchange>(std::move(exchange), record->id, visitor.lease);
   if (refusal) return stamped->reply(error_response(*refusal, endpoint->error_body));
-  endpoint->run(
-      Call{service, std::move(stamped), fields, arrived, endpoint->error_body, visitor.user, visitor.lease});
+  Call call{service, std::move(stamped), fields, arrived, endpoint->error_body, visitor.user, visitor.lease};
+  call.error_event = endpoint->error_event;
+  endpoint->run(call);
 }
 
 void App::Impl::note(const RequestRecord& record, LogFields& fields) {

@@ -25,7 +25,7 @@ void Call::reply_json(std::string body, int status) const {
 
 void Call::reply_error(const ApiError& error) const {
   if (!exchange->streaming()) return exchange->reply(error_response(error, error_body));
-  exchange->send(http::sse_event("error", error_body(error)));
+  exchange->send(http::sse_event("error", (error_event != nullptr ? error_event : error_body)(error)));
   exchange->end();
 }
 

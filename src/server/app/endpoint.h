@@ -40,6 +40,7 @@ struct Call {
   int priority = 0;                   ///< lower first; work that nobody waits for has a higher one
   std::string answer_id{};            ///< what the answer is to be called; "": a new name
   bool admitted = false;              ///< taken in before: a full queue is no reason to refuse it
+  ErrorBody error_event = nullptr;    ///< the same where a stream had only begun; nullptr: as error_body
 
   const http::Request& request() const { return exchange->request(); }
   /// The body, which the request then no longer holds: an answer may take minutes.
@@ -56,6 +57,7 @@ struct Endpoint {
   Access access;
   void (*run)(const Call& call);
   Call::ErrorBody error_body = to_json;
+  Call::ErrorBody error_event = nullptr;
 };
 
 const std::vector<Endpoint>& all_endpoints();
