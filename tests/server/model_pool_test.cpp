@@ -248,6 +248,34 @@ TEST_F(ModelPoolTest, NamesMoveFromVersionToVersion) {
   EXPECT_FALSE(pool_->add("a", "/elsewhere").ok());
 }
 
+// However an operator names it while it is swapped in, its users' name for it stays.
+TEST_F(ModelPoolTest, AModelHasTheIdThatItWouldHaveHadFromTheStart) {
+  ModelSource source = fake_.source();
+  source.find = [](const std::string& name) -> Result<std::string> {
+    if (name == "e" || name == "/models/e") return std::string("/models/e");
+    if (name == "a" || name == "/models/a") return std::string("/models/a");
+    return Error{ErrorCode::kNotFound, "there is no model " + name};
+  };
+  source.id_of = [](const std::string&, const std::string& path) { return path.substr(path.rfind('/') + 1); };
+  pool_ = std::make_unique<ModelPool>(source, ModelPoolOptions{.bytes_max = 10});
+  ASSERT_TRUE(pool_->add("a", "/models/a"));
+  std::vector<std::thread> operators;
+  std::atomic<int> known{0};
+  for (int i = 0; i < 8; ++i)
+    operators.emplace_back([&, i] { known += pool_->know(i % 2 == 0 ? "/models/e" : "e").ok() ? 1 : 0; });
+  for (std::thread& each : operators) each.join();
+  EXPECT_EQ(known, 8);
+  ASSERT_TRUE(pool_->know("/models/a")) << "known by its id";
+  EXPECT_EQ(pool_->list().size(), 2U) << "no file twice";
+  for (const char* name : {"e", "/models/e", "a", "/models/a", "e"}) {
+    Asked asked = ask(name);
+    ASSERT_TRUE(asked.comes()) << name;
+    const Result<ModelUse> use = asked.result.get();
+    ASSERT_TRUE(use.ok()) << name;
+    EXPECT_EQ((**use).id, std::string(name).substr(std::string(name).rfind('/') + 1));
+  }
+}
+
 TEST_F(ModelPoolTest, WhoWaitsAtTheEndHearsSo) {
   make();
   fake_.hold();
@@ -312,6 +340,24 @@ TEST_F(ManyModelsTest, ARefusalAfterTheHeadIsAnEvent) {
   fake_.release();
   EXPECT_TRUE(client.receive_until("context_length_exceeded"));
   EXPECT_NE(client.input.find("event: error\ndata: {\"error\""), std::string::npos);
+}
+
+TEST_F(ManyModelsTest, AStreamOfResponsesNumbersItsRefusal) {
+  serve();
+  fake_.hold();
+  RawClient client(port());
+  client.send_post("/v1/responses",
+                   json({{"model", "a"}, {"stream", true}, {"input", std::string(5000, 'x')}}).dump());
+  ASSERT_TRUE(client.receive_until("text/event-stream"));
+  fake_.release();
+  ASSERT_TRUE(client.receive_until("event: error\ndata: "));
+  const Reply reply = client.read_reply();
+  const std::size_t at = reply.body.find("event: error\ndata: ");
+  ASSERT_NE(at, std::string::npos) << reply.body;
+  const json event = json::parse(reply.body.substr(at + 19, reply.body.find("\n\n", at) - at - 19));
+  EXPECT_EQ(event["type"], "error");
+  EXPECT_EQ(event["code"], "context_length_exceeded");
+  EXPECT_EQ(event["sequence_number"], 0);
 }
 
 TEST_F(ManyModelsTest, EveryApiLoads) {

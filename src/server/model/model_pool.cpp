@@ -95,7 +95,18 @@ Status ModelPool::know(const std::string& name) {
   if (find(name)) return Done{};
   if (!source_.find) return Error{ErrorCode::kNotFound, fmt::format("there is no model '{}' here", name)};
   DW_TRY(const std::string path, source_.find(name));
-  return add(name, path);
+  const std::string id = source_.id_of ? source_.id_of(name, path) : name;
+  const auto is_known = [&] {
+    const std::lock_guard lock(mutex_);
+    PooledModel* const model = by_name(id);
+    if (model == nullptr || model->path != path) return false;
+    by_name_.emplace(name, model);
+    return true;
+  };
+  if (is_known()) return Done{};
+  const Status added = add(id, path);
+  // Somebody else may have added it meanwhile.
+  return is_known() ? Status(Done{}) : added;
 }
 
 Status ModelPool::alias(const std::string& name, const std::string& of) {

@@ -50,6 +50,8 @@ struct ModelSource {
   std::function<Result<Outline>(const std::string& path)> outline;
   std::function<Result<Made>(const std::string& path, const std::string& id, const Engine::Progress&)> load;
   std::function<std::int64_t()> free_bytes;  ///< of memory; 0: unknown
+  /// What a model found by `name` is called; nullptr: so.
+  std::function<std::string(const std::string& name, const std::string& path)> id_of{};
 };
 
 struct ModelPoolOptions {
@@ -96,7 +98,8 @@ class ModelPool {
   /// Errors: kInvalid (the name is taken), and what outline() says.
   Status add(const std::string& id, const std::string& path);
   void add_loaded(std::shared_ptr<ServedModel> model, const std::vector<std::string>& aliases = {});
-  /// Makes a model known by a name for find(), which is its id then. Errors: those of find() and add().
+  /// Makes a model known by a name for find(): its id is the one that it would have had from the start, and
+  /// the name means it, too. A file that is known is not known twice. Errors: those of find() and add().
   Status know(const std::string& name);
   /// `name` means the model `of` (an id, an alias, or a name for find()) from now on; what it meant before is
   /// left to those who use it. Errors: kInvalid (a model is called so), kNotFound.

@@ -11,6 +11,7 @@
 #include "engine/run/fit_estimate.h"
 #include "server/model/chat_language.h"
 #include "server/model/open_model.h"
+#include "server/serve/model_names.h"
 #include "store/store.h"
 
 namespace deepwell {
@@ -68,7 +69,7 @@ ModelSource models_here(const ServeSettings& settings) {
           [settings](const std::string& path, const std::string& id, const Engine::Progress& progress) {
             return load(settings, path, id, progress);
           },
-          available_memory_bytes};
+          available_memory_bytes, id_for};
 }
 
 }  // namespace deepwell
