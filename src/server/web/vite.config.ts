@@ -25,5 +25,9 @@ export default defineConfig({
     chunkSizeWarningLimit: 800,
   },
   server: { proxy: Object.fromEntries(["/v1", "/deepwell", "/health", "/metrics"].map((path) => [path, { target: server, changeOrigin: false }])) },
-  test: { include: ["tests/**/*.test.ts"], setupFiles: ["tests/setup.js"] },
+  test: {
+    include: ["tests/**/*.test.ts"],
+    setupFiles: ["tests/setup.js"],
+    css: { include: [/app\.css/] }, // otherwise a style sheet is empty, also one that is read as text
+  },
 });

@@ -259,7 +259,7 @@ TEST_F(HttpServerTest, SlowLorisIsShownOut) {
   options.body_timeout = 100ms;
   start(options);
   RawClient body(port());
-  body.send("POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n12345");
+  body.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345");
   EXPECT_EQ(body.read_reply().status, 408);
   options = {};
   options.idle_timeout = 100ms;
