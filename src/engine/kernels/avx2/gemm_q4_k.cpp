@@ -4,9 +4,7 @@
 DW_AVX2_BEGIN
 namespace deepwell {
 namespace {
-#define ROWS(N) avx2::kquant_rows<KQuant<4>, N>
-void run(const GemmArgs& a) { DW_GEMM_COLUMNS(ROWS) }
-#undef ROWS
+void run(const GemmArgs& a) { avx2::run_gemm<avx2::KQuantGemm<KQuant<4>>>(a); }
 }  // namespace
 }  // namespace deepwell
 DW_ISA_END

@@ -4,9 +4,7 @@
 DW_AVX2_BEGIN
 namespace deepwell {
 namespace {
-#define ROWS(N) avx2::q6k_rows<Q6KLayout, N>
-void run(const GemmArgs& a) { DW_GEMM_COLUMNS(ROWS) }
-#undef ROWS
+void run(const GemmArgs& a) { avx2::run_gemm<avx2::Q6KGemm<Q6KLayout>>(a); }
 }  // namespace
 }  // namespace deepwell
 DW_ISA_END
