@@ -263,6 +263,8 @@ template <class L>
 struct Q6KGemm {
   template <int C, bool kFetch>
   static void pass(const GemmArgs& a, std::int64_t g) {
+    // Few columns unpack a byte of a quarter and of the others once; many have no registers for their sums.
+    constexpr int kQuarters = C <= 4 ? 4 : 1;
     const ActivationTile& x = *a.tile;
     const std::int64_t k = x.k, stride = L::group_bytes(k);
     const std::byte* group = a.groups + g * stride;
@@ -273,25 +275,37 @@ struct Q6KGemm {
       for (int c = 0; c < C; ++c) sum[c] = _mm512_setzero_ps();
 #pragma GCC unroll 1
       for (int half = 0; half < 2; ++half) {
-#pragma GCC unroll 4
-        for (int quarter = 0; quarter < 4; ++quarter) {
 #pragma GCC unroll 2
-          for (int part = 0; part < 2; ++part) {  // a sub-block of 16
-            const std::int64_t s = half * 8 + quarter * 2 + part;
-            __m512i acc[C];
+        for (int part = 0; part < 2; ++part) {
+#pragma GCC unroll 4
+          for (int quarter = 0; quarter < 4; quarter += kQuarters) {  // a sub-block of 16 of each
+            __m512i acc[kQuarters][C];
+#pragma GCC unroll 4
+            for (int q = 0; q < kQuarters; ++q) {
+              const std::int64_t s = half * 8 + (quarter + q) * 2 + part;
 #pragma GCC unroll 12
-            for (int c = 0; c < C; ++c) acc[c] = broadcast(x.starts[0] + (b * 16 + s) * C + c);
+              for (int c = 0; c < C; ++c) acc[q][c] = broadcast(x.starts[0] + (b * 16 + s) * C + c);
+            }
 #pragma GCC unroll 4
             for (int i = 0; i < 4; ++i) {
-              multiply<C>(acc, steps_of(group, k, b, half, quarter, part * 4 + i),
-                          x.steps + (b * 64 + s * 4 + i) * C);
+#pragma GCC unroll 4
+              for (int q = 0; q < kQuarters; ++q) {
+                const std::int64_t s = half * 8 + (quarter + q) * 2 + part;
+                multiply<C>(acc[q], steps_of(group, k, b, half, quarter + q, part * 4 + i),
+                            x.steps + (b * 64 + s * 4 + i) * C);
+              }
             }
-            const std::byte* scales = group + L::scale_offset(k) + b * 256 + s * 16;
-            const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(scales));
-            const __m512 d = load_halves(group + L::d_offset(k) + b * 32);
-            const __m512 scale = _mm512_mul_ps(d, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)));
+#pragma GCC unroll 4
+            for (int q = 0; q < kQuarters; ++q) {
+              const std::int64_t s = half * 8 + (quarter + q) * 2 + part;
+              const std::byte* scales = group + L::scale_offset(k) + b * 256 + s * 16;
+              const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(scales));
+              const __m512 d = load_halves(group + L::d_offset(k) + b * 32);
+              const __m512 scale = _mm512_mul_ps(d, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)));
 #pragma GCC unroll 12
-            for (int c = 0; c < C; ++c) sum[c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[c]), scale, sum[c]);
+              for (int c = 0; c < C; ++c)
+                sum[c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[q][c]), scale, sum[c]);
+            }
           }
         }
       }
