@@ -57,7 +57,21 @@ template <int N>
 #pragma GCC unroll 4
   for (int c = 0; c < N; ++c) {
     acc[c] = _mm256_add_epi32(acc[c], widen(sums16[c]));
+    keep_order(acc[c]);
     sums16[c] = _mm256_setzero_si256();
+  }
+}
+
+/// acc[c] += w . word of column c for signed w: |w| times x with w's sign, since 255*127*2 would not fit
+/// int16.
+template <int N>
+[[gnu::always_inline]] inline void multiply_signed(__m256i (&acc)[N], __m256i w, const std::int32_t* words) {
+  const __m256i magnitude = _mm256_abs_epi8(w);
+#pragma GCC unroll 4
+  for (int c = 0; c < N; ++c) {
+    const __m256i signed_x = _mm256_sign_epi8(_mm256_set1_epi32(words[c]), w);
+    acc[c] = _mm256_add_epi32(acc[c], widen(_mm256_maddubs_epi16(magnitude, signed_x)));
+    keep_order(acc[c]);
   }
 }
 
@@ -91,15 +105,9 @@ void legacy_rows(const GemmArgs& a, std::int64_t g, int half, int column) {
       clear(acc);
       const __m256i sign = _mm256_set1_epi8(-128);
 #pragma GCC unroll 8
-      for (int w = 0; w < 8; ++w) {  // |w| times x with w's sign: products fit where 255*127*2 would not
-        const __m256i step = _mm256_xor_si256(load(steps + b * L::kStepBytes + 64 * w), sign);
-        const __m256i magnitude = _mm256_abs_epi8(step);
-#pragma GCC unroll 4
-        for (int c = 0; c < N; ++c) {
-          const __m256i signed_x = _mm256_sign_epi8(_mm256_set1_epi32(words[w * width + c]), step);
-          acc[c] = _mm256_add_epi32(acc[c], widen(_mm256_maddubs_epi16(magnitude, signed_x)));
-        }
-      }
+      for (int w = 0; w < 8; ++w)
+        multiply_signed<N>(acc, _mm256_xor_si256(load(steps + b * L::kStepBytes + 64 * w), sign),
+                           words + w * width);
     } else {
 #pragma GCC unroll 4
       for (int c = 0; c < N; ++c)

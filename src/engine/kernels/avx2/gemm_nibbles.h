@@ -51,15 +51,18 @@ template <class Codec, int N>
 void nibbles_rows(const GemmArgs& a, std::int64_t g, int half, int column) {
   using L = Nibbles<Codec>;
   static_assert(L::kRun == 32);
-  constexpr bool kRunFitsInt16 = largest_magnitude(Codec::kTable) * 127 * 2 * 8 <= 32767;
+  // Small levels are made unsigned, which the tile's starts for 5-bit steps take off again, and four of their
+  // sums fit int16; of large ones the signs go to the activations.
+  constexpr int kOffset = (largest_magnitude(Codec::kTable) + 16) * 127 * 2 * 4 <= 32767 ? 16 : 0;
   const ActivationTile& x = *a.tile;
   const std::int64_t k = x.k;
   const int width = x.width;
   const std::byte* group = a.groups + g * L::group_bytes(k);
   const std::byte* heads = group + L::head_offset(k);
   const __m256i low_mask = _mm256_set1_epi8(15);
-  const __m256i levels =
-      _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(Codec::kTable.data())));
+  const __m256i levels = _mm256_add_epi8(
+      _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(Codec::kTable.data()))),
+      _mm256_set1_epi8(kOffset));
   __m256 sum[N];
   for (int c = 0; c < N; ++c) sum[c] = _mm256_setzero_ps();
   const bool fetch = a.from_memory && half == 0 && column == 0;
@@ -67,7 +70,9 @@ void nibbles_rows(const GemmArgs& a, std::int64_t g, int half, int column) {
     if (fetch) fetch_next_group(group, L::group_bytes(k), b, k / L::kRun);
     const std::int32_t* words = x.steps + b * 8 * width + column;
     __m256i acc[N], sums16[N];
-    clear(acc);
+#pragma GCC unroll 4
+    for (int c = 0; c < N; ++c)
+      acc[c] = kOffset == 0 ? _mm256_setzero_si256() : _mm256_set1_epi32(x.starts[1][b * width + column + c]);
     clear(sums16);
 #pragma GCC unroll 4
     for (int w = 0; w < 4; ++w) {
@@ -76,19 +81,13 @@ void nibbles_rows(const GemmArgs& a, std::int64_t g, int half, int column) {
       for (int upper = 0; upper < 2; ++upper) {
         const __m256i codes = _mm256_and_si256(upper == 0 ? pair : _mm256_srli_epi16(pair, 4), low_mask);
         const __m256i level = _mm256_shuffle_epi8(levels, codes);
-        const __m256i magnitude = _mm256_abs_epi8(level);
-#pragma GCC unroll 4
-        for (int c = 0; c < N; ++c) {
-          const __m256i word = _mm256_set1_epi32(words[(w + 4 * upper) * width + c]);
-          const __m256i products = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(word, level));
-          if constexpr (kRunFitsInt16)
-            sums16[c] = _mm256_add_epi16(sums16[c], products);
-          else
-            acc[c] = _mm256_add_epi32(acc[c], widen(products));
-        }
+        if constexpr (kOffset != 0)
+          multiply<N>(sums16, level, words + (w + 4 * upper) * width);
+        else
+          multiply_signed<N>(acc, level, words + (w + 4 * upper) * width);
       }
+      if (kOffset != 0 && w % 2 == 1) flush(acc, sums16);
     }
-    if constexpr (kRunFitsInt16) flush(acc, sums16);
     const __m256 scale =
         run_scales(Codec{}, heads + b / L::kRuns * L::kHeads, half, static_cast<int>(b % L::kRuns));
 #pragma GCC unroll 4

@@ -30,9 +30,11 @@ void wide_rows(const GemmArgs& a, std::int64_t g, int half, int column) {
       for (int w = 0; w < kRun / 4; ++w) {
         const __m256i step = load(block + s * kRun * kGroupRows + 64 * w);
 #pragma GCC unroll 4
-        for (int c = 0; c < N; ++c)
+        for (int c = 0; c < N; ++c) {
           acc[c] = _mm256_add_epi32(
               acc[c], widen(_mm256_maddubs_epi16(step, _mm256_set1_epi32(words[w * width + c]))));
+          keep_order(acc[c]);
+        }
       }
       const auto* table = reinterpret_cast<const float*>(block + WideRows::kStepBytes + 64 * s);
       const __m256 scale = _mm256_loadu_ps(table);
